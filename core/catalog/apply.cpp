@@ -1,0 +1,228 @@
+#include <utility>
+
+#include "catalog.h"
+
+// Dispatch, the memory of request ids, replies and records.
+
+namespace pm::catalog {
+
+Catalog::Catalog(const Limits& limits, std::vector<TierFacts> tiers, std::uint64_t epoch)
+    : limits_(limits), generation_(epoch << 40) {
+  tiers_.resize(tiers.size());
+  for (std::size_t index = 0; index < tiers.size(); ++index) tiers_[index].facts = tiers[index];
+}
+
+void Catalog::apply(const Command& command, const Clocks& now, Changes& changes) {
+  now_ = now;
+  changes_ = &changes;
+  std::visit([this](const auto& alternative) { on(alternative); }, command);
+  changes_ = nullptr;
+}
+
+// True when the request has been answered before, or will be together with the first: then there
+// is nothing to do. Otherwise `request` remembers it.
+bool Catalog::is_repeat(const RequestKey& key, Ticket ticket, Slot& request) {
+  if (!key.given) return false;
+  if (const Slot slot = request_by_id_.find(key.key); slot != no_slot) {
+    Request& known = requests_[slot];
+    if (known.digest != key.digest) {
+      refuse({.ticket = ticket}, Reason::request_id_reused);
+    } else if (known.answered) {
+      Reply reply = known.reply;
+      reply.ticket = ticket;
+      changes_->replies.push_back(std::move(reply));
+    } else {
+      known.followers.push_back(ticket);
+    }
+    return true;
+  }
+  if (requests_.size() >= limits_.requests_max) {
+    if (const auto oldest = request_due_.first()) forget_request(oldest->slot);
+  }
+  request = requests_.add();
+  requests_[request].id = key.key;
+  requests_[request].digest = key.digest;
+  request_by_id_.insert(request);
+  return false;
+}
+
+void Catalog::forget_request(Slot slot) {
+  Request& request = requests_[slot];
+  if (request.answered) {
+    request_due_.remove(static_cast<std::uint64_t>(request.answered_at_ns), slot);
+    if (request.reply.lsn != 0) {
+      changes_->records.emplace_back(RequestRecord{request.id, true, 0, 0, {}});
+      take_lsn();
+    }
+  }
+  request_by_id_.remove(slot);
+  requests_.remove(slot);
+}
+
+// Successes are remembered for repeats; a failure changed nothing, so its repeat is tried anew.
+void Catalog::answer(const Waiter& waiter, Reply reply) {
+  operation_by_ticket_.erase(waiter.ticket);
+  if (waiter.request != no_slot) {
+    Request& request = requests_[waiter.request];
+    std::vector<Ticket> followers = std::move(request.followers);
+    request.followers.clear();
+    for (const Ticket follower : followers) {
+      Reply copy = reply;
+      copy.ticket = follower;
+      changes_->replies.push_back(std::move(copy));
+    }
+    if (reply.reason == Reason::none) {
+      request.answered = true;
+      request.answered_at_ns = now_.wall_ns;
+      request.reply = reply;
+      request_due_.insert(static_cast<std::uint64_t>(now_.wall_ns), waiter.request);
+      // Kept beyond this life only with what it changed: an allocation dies with the host.
+      if (changes_->lsn != 0 && reply.lsn == changes_->lsn) {
+        changes_->records.emplace_back(
+            RequestRecord{request.id, false, request.digest, request.answered_at_ns, reply});
+      }
+    } else {
+      forget_request(waiter.request);
+    }
+  }
+  if (waiter.ticket == 0) return;
+  reply.ticket = waiter.ticket;
+  changes_->replies.push_back(std::move(reply));
+}
+
+void Catalog::refuse(const Waiter& waiter, Reason reason, const Outcome* outcome) {
+  Reply reply;
+  reply.reason = reason;
+  if (outcome != nullptr) {
+    reply.storage_code = outcome->code;
+    reply.message = outcome->message;
+  }
+  answer(waiter, std::move(reply));
+}
+
+void Catalog::answer_with_view(const Waiter& waiter, Slot payload) {
+  if (waiter.wants_lease) return grant_lease(payload, waiter);
+  Reply reply;
+  reply.has_view = true;
+  reply.view = view_of(payloads_[payload]);
+  reply.lsn = payloads_[payload].lsn;
+  answer(waiter, std::move(reply));
+}
+
+void Catalog::refuse_all(Slot operation, Reason reason, const Outcome* outcome) {
+  const std::vector<Waiter> waiters = std::move(operations_[operation].waiters);
+  operations_[operation].waiters.clear();
+  for (const Waiter& waiter : waiters) refuse(waiter, reason, outcome);
+}
+
+// All records of one apply() are one group.
+std::uint64_t Catalog::take_lsn() {
+  if (changes_->lsn == 0) changes_->lsn = ++lsn_;
+  return changes_->lsn;
+}
+
+void Catalog::record_payload(Slot slot) {
+  Payload& payload = payloads_[slot];
+  payload.lsn = take_lsn();
+  PayloadRecord record;
+  record.id = payload.id;
+  record.lost = payload.phase == Phase::lost;
+  record.size_bytes = payload.size_bytes;
+  record.revision = payload.revision;
+  record.created_at_ns = payload.created_at_ns;
+  record.expires_at_ns = payload.expires_at_ns;
+  record.order = payload.order;
+  record.checksum = payload.checksum;
+  record.retention = payload.retention;
+  each_copy(payload, [&](const Copy& copy) {
+    record.copies.push_back({copy.tier, copy.generation, copy.cookie.unpack()});
+    if (survives_power(copy.tier)) changes_->power = true;
+  });
+  changes_->records.emplace_back(std::move(record));
+}
+
+// The one that waits is answered; what it set in motion goes on, unless nothing has begun yet.
+void Catalog::on(const Cancel& command) {
+  const auto found = operation_by_ticket_.find(command.ticket);
+  if (found == operation_by_ticket_.end()) return;
+  const Slot slot = found->second;
+  Operation& operation = operations_[slot];
+  for (std::size_t index = 0; index < operation.waiters.size(); ++index) {
+    if (operation.waiters[index].ticket != command.ticket) continue;
+    const Waiter waiter = operation.waiters[index];
+    operation.waiters.erase(operation.waiters.begin() + static_cast<std::ptrdiff_t>(index));
+    refuse(waiter, Reason::request_cancelled);
+    break;
+  }
+  if (!operation.waiters.empty() || operation.stage == Stage::running) return;
+  const Slot payload = operation.payload;
+  const bool allocation = operation.action == Action::allocate;
+  const TierIndex tier = operation.tier;
+  end_operation(slot);
+  if (allocation) erase(payload, 0);
+  pump(tier);
+}
+
+void Catalog::on(const Shutdown&) {
+  stopping_ = true;
+  for (Tier& tier : tiers_) {
+    while (!tier.waiting.empty()) {
+      const Slot slot = tier.waiting.begin()->second;
+      const Slot payload = operations_[slot].payload;
+      const bool allocation = operations_[slot].action == Action::allocate;
+      refuse_all(slot, Reason::shutting_down);
+      end_operation(slot);
+      if (allocation) erase(payload, 0);
+    }
+  }
+  const auto waiting = operation_by_ticket_;
+  for (const auto& [ticket, slot] : waiting) {
+    if (operations_[slot].stage == Stage::waiting_for_leases) {
+      refuse_all(slot, Reason::shutting_down);
+      end_operation(slot);
+    }
+  }
+}
+
+void Catalog::on(const Tick&) {
+  constexpr int things_max = 256;
+  int things = 0;
+  const auto due = [&](const OrderedIndex& index, std::uint64_t now) -> Slot {
+    const auto first = index.first();
+    if (!first || first->key > now) return no_slot;
+    if (++things > things_max) {
+      changes_->more = true;
+      return no_slot;
+    }
+    return first->slot;
+  };
+  const auto wall = static_cast<std::uint64_t>(now_.wall_ns);
+  while (const Slot slot = due(lease_due_, now_.mono_ns)) end_lease(slot);
+  while (const Slot slot = due(operation_due_, now_.mono_ns)) {
+    const Operation& operation = operations_[slot];
+    const Slot payload = operation.payload;
+    const TierIndex tier = operation.tier;
+    const bool allocation = operation.action == Action::allocate;
+    refuse_all(slot, operation.stage == Stage::waiting_for_leases ? Reason::payload_leased
+                                                                  : Reason::tier_full);
+    end_operation(slot);
+    if (allocation) erase(payload, 0);
+    pump(tier);
+  }
+  while (const Slot slot = due(removal_due_, now_.mono_ns)) {
+    removal_due_.remove(doomed_[slot].not_before_ns, slot);
+    doomed_[slot].not_before_ns = 0;
+    doomed_[slot].removing = false;
+    remove_when_due(slot);
+  }
+  while (const Slot slot = due(payload_due_, wall)) {
+    // A writer that is still alive may write on: its block is kept a while longer.
+    const bool written = payloads_[slot].phase == Phase::allocated;
+    erase(slot, written ? now_.mono_ns + limits_.orphan_grace_ns : 0);
+  }
+  while (const Slot slot = due(request_due_, wall - limits_.requests_kept_ns)) {
+    forget_request(slot);
+  }
+}
+
+}  // namespace pm::catalog

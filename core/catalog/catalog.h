@@ -1,0 +1,271 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <unordered_map>
+#include <vector>
+
+#include "command.h"
+#include "hash_table.h"
+#include "ordered_index.h"
+#include "payload.h"
+#include "slots.h"
+
+namespace pm::catalog {
+
+struct TierFacts {
+  std::uint8_t traits = 0;  // traits_keeps_bytes | ...
+  std::int32_t rank = 0;    // Lower is faster.
+  std::uint64_t capacity_bytes = UINT64_MAX;
+  std::uint64_t granularity_bytes = 1;
+  TierIndex spill_to = no_tier;  // Where its victims go; no_tier: nowhere.
+};
+
+struct Limits {
+  std::uint64_t lease_default_ns = 20'000'000'000;
+  std::uint64_t lease_max_ns = 120'000'000'000;
+  std::uint64_t payload_bytes_max = 128ULL << 30;
+  std::uint32_t waiters_max = 10'000;
+  std::uint64_t wait_max_ns = 10'000'000'000;            // For room, when no deadline is given.
+  std::uint64_t uncommitted_max_ns = 3'600'000'000'000;  // Life of an allocation without TTL.
+  std::uint64_t orphan_grace_ns = 120'000'000'000;       // For writers of abandoned blocks.
+  std::uint32_t requests_max = 100'000;
+  std::uint64_t requests_kept_ns = 3'600'000'000'000;
+  // Until this monotonic time, leases that an earlier life granted may still run, and no copy
+  // that it made is removed.
+  std::uint64_t quarantine_until_ns = 0;
+};
+
+// One tier's numbers, as Stats shows them.
+struct TierCounts {
+  std::uint64_t payloads = 0;       // Shown there.
+  std::uint64_t payload_bytes = 0;  // Their sizes.
+  std::uint64_t copies = 0;         // Also those being made or removed.
+  std::uint64_t charged_bytes = 0;  // Of every copy.
+  bool failed = false;
+};
+
+struct Counts {
+  std::vector<TierCounts> tiers;
+  std::uint64_t lost = 0;
+  std::uint64_t leases = 0;
+  std::uint64_t operations = 0;
+};
+
+// The state machine: payloads, copies, leases and those who wait. Plain data and one function that
+// changes it, apply(). It has no I/O, no clock, no lock and no randomness: the same commands give
+// the same state. Its owner serialises the calls. No call does more than O(log n) work for each of
+// at most 256 things.
+class Catalog {
+ public:
+  // `epoch` is larger than in every earlier life: generations of copies begin with it.
+  Catalog(const Limits& limits, std::vector<TierFacts> tiers, std::uint64_t epoch);
+
+  // What an earlier life recorded. Before the first apply().
+  void restore(const PayloadRecord& record);
+  void restore(const RequestRecord& record);
+  void restore(const TierRecord& record);
+
+  // Does what the command says and appends what follows from it to `changes`.
+  void apply(const Command& command, const Clocks& now, Changes& changes);
+
+  // Reads. `lsn` is raised to what must be durable before the answer may leave.
+  Reason resolve(const Id& id, const Clocks& now, View& view, std::uint64_t& lsn) const;
+  // The newest payloads made before `before_order`, at most `count`; only those shown on `tier`
+  // unless it is no_tier.
+  void list(std::uint64_t before_order, TierIndex tier, std::uint32_t count,
+            std::vector<View>& views, std::uint64_t& lsn) const;
+  std::uint64_t count_listed(TierIndex tier) const;
+  Counts counts() const;
+
+  // When the next Tick has something to do; 0: not on that clock.
+  std::uint64_t next_due_mono_ns() const;
+  std::int64_t next_due_wall_ns() const;
+
+ private:
+  enum class Stage : std::uint8_t { waiting_for_leases, waiting_for_room, running };
+  enum class Action : std::uint8_t { allocate, seal, move };
+
+  // Somebody to answer when an operation ends.
+  struct Waiter {
+    Ticket ticket = 0;
+    Slot request = no_slot;
+    bool wants_lease = false;
+    Id lease{};
+    std::uint64_t lease_duration_ns = 0;
+  };
+
+  // Something that is being done with a payload and takes time.
+  struct Operation {
+    Action action = Action::allocate;
+    Stage stage = Stage::running;
+    TierIndex tier = no_tier;  // Where the copy is made or sealed.
+    bool downward = false;     // A move that gives up every faster copy.
+    bool drop_source = false;  // A move that gives up its source.
+    bool eviction = false;     // Started by the catalog to make room.
+    Layout layout = Layout::segment;
+    std::uint8_t attempts = 0;
+    std::uint32_t owner_uid = 0;
+    Slot payload = no_slot;  // no_slot: deleted meanwhile.
+    Slot hash_next = no_slot;
+    Id id;
+    std::uint64_t length = 0;
+    std::uint64_t generation = 0;  // Of the copy being made or sealed.
+    std::uint64_t source_generation = 0;
+    std::uint64_t room_bytes = 0;     // Taken on `tier` once running.
+    std::uint64_t leaving_bytes = 0;  // Announced on the source's tier.
+    TierIndex source_tier = no_tier;
+    std::uint64_t queue_number = 0;
+    std::uint64_t deadline_ns = 0;
+    std::vector<Waiter> waiters;
+  };
+
+  // The memory of a request id.
+  struct Request {
+    Id id;
+    std::uint64_t digest = 0;
+    std::int64_t answered_at_ns = 0;
+    bool answered = false;
+    std::vector<Ticket> followers;
+    Reply reply;
+    Slot hash_next = no_slot;
+    const Id& key() const { return id; }
+  };
+
+  struct Tier {
+    TierFacts facts;
+    bool failed = false;
+    std::uint64_t used_bytes = 0;     // Charged or reserved.
+    std::uint64_t leaving_bytes = 0;  // Of those: will be free without anyone's help.
+    std::uint64_t copies = 0;
+    std::uint64_t listed_bytes = 0;
+    std::uint32_t evictions_failed = 0;             // In a row.
+    std::map<std::uint64_t, Slot> waiting;          // Operations, first come first served.
+    std::uint64_t waiting_bytes = 0;
+    OrderedIndex listed;   // order -> payload
+    OrderedIndex victims;  // (priority, touch) -> payload
+  };
+
+  // apply.cpp: dispatch, request ids, replies
+  void on(const Allocate& command);
+  void on(const Commit& command);
+  void on(const Delete& command);
+  void on(const Promote& command);
+  void on(const Spill& command);
+  void on(const AcquireLease& command);
+  void on(const ReleaseLease& command);
+  void on(const Cancel& command);
+  void on(const Allocated& report);
+  void on(const Sealed& report);
+  void on(const Moved& report);
+  void on(const Removed& report);
+  void on(const Found& report);
+  void on(const CopyGone& report);
+  void on(const Tick& tick);
+  void on(const Shutdown& shutdown);
+  bool is_repeat(const RequestKey& key, Ticket ticket, Slot& request);
+  void forget_request(Slot slot);
+  void answer(const Waiter& waiter, Reply reply);
+  void refuse(const Waiter& waiter, Reason reason, const Outcome* outcome = nullptr);
+  void answer_with_view(const Waiter& waiter, Slot payload);
+  void refuse_all(Slot operation, Reason reason, const Outcome* outcome = nullptr);
+  void record_payload(Slot payload);
+  std::uint64_t take_lsn();
+
+  // room.cpp: admission, victims, those who wait for room
+  enum class Room : std::uint8_t { coming, perhaps, never };
+  std::uint64_t charge(TierIndex tier, std::uint64_t length) const;
+  bool admit(Slot operation);
+  Room make_room(TierIndex tier, std::uint64_t bytes, int depth);
+  bool evict(Slot payload, TierIndex tier, int depth);
+  void pump(TierIndex tier);
+  void leave_queue(Slot operation);
+  void give_back(TierIndex tier, std::uint64_t bytes);
+  void fail_tier(TierIndex tier);
+
+  // copies.cpp: copies, indexes
+  Copy* find_copy(Payload& payload, std::uint64_t generation);
+  Copy* find_copy_on(Payload& payload, TierIndex tier);
+  const Copy* fastest_besides(const Payload& payload, std::uint64_t generation) const;
+  const Copy* shown(const Payload& payload) const;
+  bool survives_power(TierIndex tier) const;
+  void add_copy(Payload& payload, Copy copy);
+  void drop_copy(Slot payload, std::uint64_t generation);
+  template <typename Visit>
+  static void each_copy(const Payload& payload, Visit visit) {
+    if (payload.first.generation != 0) visit(payload.first);
+    if (payload.more == nullptr) return;
+    for (const Copy& copy : *payload.more) visit(copy);
+  }
+  Object object_of(const Payload& payload, const Copy& copy) const;
+  void doom(const Object& object, std::uint32_t holds, std::uint64_t not_before_ns);
+  void release_hold(std::uint64_t generation);
+  void remove_when_due(Slot doomed);
+  void relist(Slot payload);
+  void unlist(Slot payload);
+  void leave_victims(Slot payload);
+  void join_victims(Slot payload);
+  std::int64_t due_wall_ns(const Payload& payload) const;
+  void index_due(Slot payload);
+  void unindex_due(Slot payload);
+  void erase(Slot payload, std::uint64_t not_before_ns);
+  View view_of(const Payload& payload) const;
+
+  // operations.cpp: allocate, seal; what operations have in common
+  Slot start_operation(Slot payload, Action action, TierIndex tier);
+  void end_operation(Slot operation);
+  void attach(Slot operation, const Waiter& waiter);
+  void run(Slot operation);
+
+  // moves.cpp: promote, spill
+  Slot start_move(Slot payload, TierIndex tier, bool downward);
+  Reason spill_obstacle(const Payload& payload, TierIndex target) const;
+  void promote(Slot payload, const Promote& command, const Waiter& waiter);
+  void spill(Slot payload, const Spill& command, const Waiter& waiter);
+  void go_down(Slot operation);
+  void finish_move(Slot operation, const Moved& report);
+  void fail_move(Slot operation, const Moved& report);
+  void drop_slower_than(Slot payload, TierIndex tier);
+  void drop_faster_than(Slot payload, TierIndex tier);
+  void lose_copy(Slot payload, std::uint64_t generation);
+
+  // leases.cpp
+  void grant_lease(Slot payload, const Waiter& waiter);
+  void end_lease(Slot lease);
+  Slot find_live(const Id& id, const Clocks& now) const;
+
+  Limits limits_;
+  std::vector<Tier> tiers_;
+  Slots<Payload> payloads_;
+  HashTable<Payload> payload_by_id_{payloads_};
+  Slots<Lease> leases_;
+  HashTable<Lease> lease_by_id_{leases_};
+  Slots<Doomed> doomed_;
+  HashTable<Doomed> doomed_by_generation_{doomed_};
+  Slots<Request> requests_;
+  HashTable<Request> request_by_id_{requests_};
+  Slots<Operation> operations_;
+  std::unordered_map<Ticket, Slot> operation_by_ticket_;  // At most waiters_max.
+
+  OrderedIndex lease_due_;      // Monotonic.
+  OrderedIndex operation_due_;  // Monotonic.
+  OrderedIndex removal_due_;    // Monotonic.
+  OrderedIndex payload_due_;    // Wall.
+  OrderedIndex request_due_;    // Wall.
+  OrderedIndex lost_;           // order -> payload
+
+  std::uint64_t generation_;
+  std::uint64_t order_ = 0;
+  std::uint64_t touch_ = 0;
+  std::uint64_t lsn_ = 0;
+  std::uint64_t queue_number_ = 0;
+  std::uint32_t waiting_count_ = 0;
+  bool stopping_ = false;
+
+  // Of the apply() under way.
+  Clocks now_;
+  Changes* changes_ = nullptr;
+};
+
+}  // namespace pm::catalog

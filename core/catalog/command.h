@@ -1,0 +1,294 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "payload.h"
+#include "reason.h"
+
+// Everything that goes into the catalog and comes out of it. Plain data.
+
+namespace pm::catalog {
+
+// Both clocks at the time of a command. Leases and waits count monotonic time; time to live and
+// creation are wall time.
+struct Clocks {
+  std::uint64_t mono_ns = 0;
+  std::int64_t wall_ns = 0;
+};
+
+// Names the caller to whom a reply goes; chosen by the caller, unique while it waits. 0: nobody.
+using Ticket = std::uint64_t;
+
+// Makes a repeat safe. `key` stands for (principal, request id), `digest` for the whole request.
+struct RequestKey {
+  bool given = false;
+  Id key;
+  std::uint64_t digest = 0;
+};
+
+// How a client wants its memory laid out.
+enum class Layout : std::uint8_t { segment = 0, slab = 1 };
+
+// ---- commands of clients ----
+
+struct Allocate {
+  Ticket ticket = 0;
+  RequestKey request;
+  Id id;
+  std::uint64_t size_bytes = 0;
+  TierIndex tier = no_tier;
+  std::uint64_t ttl_ns = 0;
+  Retention retention;
+  Layout layout = Layout::segment;
+  std::uint32_t owner_uid = 0;
+  std::uint64_t deadline_ns = 0;  // Monotonic; until then it waits for room. 0: the default.
+};
+
+struct Commit {
+  Ticket ticket = 0;
+  RequestKey request;
+  Id id;
+};
+
+struct Delete {
+  Ticket ticket = 0;
+  RequestKey request;
+  Id id;
+  bool force = false;
+};
+
+struct Promote {
+  Ticket ticket = 0;
+  RequestKey request;
+  Id id;
+  TierIndex tier = no_tier;
+  bool best_effort = false;
+  bool drop_source = false;
+  Layout layout = Layout::segment;
+  std::uint32_t owner_uid = 0;
+  std::uint64_t deadline_ns = 0;
+};
+
+struct Spill {
+  Ticket ticket = 0;
+  RequestKey request;
+  Id id;
+  TierIndex tier = no_tier;  // no_tier: the payload's own target, else its tier's.
+  bool best_effort = false;
+  bool wait_for_leases = false;
+  std::uint64_t deadline_ns = 0;
+};
+
+struct AcquireLease {
+  Ticket ticket = 0;
+  RequestKey request;
+  Id id;
+  Id lease;
+  TierIndex min_tier = no_tier;
+  bool best_effort = false;
+  std::uint64_t duration_ns = 0;  // 0: the default.
+  Layout layout = Layout::segment;
+  std::uint32_t owner_uid = 0;
+  std::uint64_t deadline_ns = 0;
+};
+
+struct ReleaseLease {
+  Ticket ticket = 0;
+  Id lease;
+};
+
+// The caller of `ticket` no longer wants its answer; it gets request_cancelled if it still waits.
+struct Cancel {
+  Ticket ticket = 0;
+};
+
+// ---- reports from outside ----
+
+// A copy, as a tier is asked for it.
+struct Object {
+  TierIndex tier = no_tier;
+  Id payload;
+  std::uint64_t generation = 0;
+  Cookie cookie;
+  std::uint64_t length = 0;
+};
+
+// A code of the C ABI (0 is ok) with its words.
+struct Outcome {
+  std::int32_t code = 0;
+  std::string message;
+  bool ok() const { return code == 0; }
+};
+
+struct Allocated {
+  Slot operation = no_slot;
+  Outcome outcome;
+  Cookie cookie;
+};
+
+struct Sealed {
+  Slot operation = no_slot;
+  Outcome outcome;
+};
+
+// A copy was made, or not; when not, nothing of it is left on the target.
+struct Moved {
+  Slot operation = no_slot;
+  Outcome outcome;
+  Cookie cookie;
+  Checksum checksum;
+  bool source_is_bad = false;  // The source's bytes do not have their checksum, or are gone.
+};
+
+struct Removed {
+  std::uint64_t generation = 0;
+  Outcome outcome;
+};
+
+// A tier holds an object that nobody here may know: what a crash left behind.
+struct Found {
+  Object object;
+};
+
+// At a start: a copy that the records name is not there, or cannot be right.
+struct CopyGone {
+  Id id;
+  std::uint64_t generation = 0;
+};
+
+// Time has passed: leases, waits and lives end. Does at most 256 things; Changes::more tells.
+struct Tick {};
+
+// The host stops: everyone who waits is answered.
+struct Shutdown {};
+
+using Command = std::variant<Allocate, Commit, Delete, Promote, Spill, AcquireLease, ReleaseLease,
+                             Cancel, Allocated, Sealed, Moved, Removed, Found, CopyGone, Tick, Shutdown>;
+
+// ---- replies ----
+
+// A payload as a caller sees it.
+struct View {
+  Id id;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t revision = 0;
+  std::int64_t created_at_ns = 0;
+  std::int64_t expires_at_ns = 0;
+  std::uint64_t order = 0;
+  std::uint32_t leases = 0;
+  Phase phase = Phase::allocating;
+  bool spilling = false;
+  bool durable = false;  // The copy shown survives loss of power.
+  Retention retention;
+  TierIndex tier = no_tier;      // Of the copy shown; of a lost payload, no_tier.
+  std::uint64_t generation = 0;  // 0: no copy is shown.
+  Cookie cookie;
+};
+
+struct Reply {
+  Ticket ticket = 0;
+  Reason reason = Reason::none;
+  std::int32_t storage_code = 0;  // With storage_error: the tier's.
+  std::string message;            // With storage_error: the tier's words.
+  bool has_view = false;
+  View view;
+  Id lease;
+  std::uint64_t lease_duration_ns = 0;
+  std::int64_t lease_expires_at_ns = 0;  // Wall time, for people; the lease counts monotonic.
+  std::uint64_t lsn = 0;  // What must be durable before the reply may leave. 0: nothing.
+};
+
+// ---- records: what the repository keeps ----
+
+struct CopyRecord {
+  TierIndex tier = no_tier;
+  std::uint64_t generation = 0;
+  Cookie cookie;
+};
+
+struct PayloadRecord {
+  Id id;
+  bool erased = false;  // Only `id` counts.
+  bool lost = false;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t revision = 0;
+  std::int64_t created_at_ns = 0;
+  std::int64_t expires_at_ns = 0;
+  std::uint64_t order = 0;
+  Checksum checksum;
+  Retention retention;
+  std::vector<CopyRecord> copies;
+};
+
+// What a request was answered, so that its repeat is answered the same.
+struct RequestRecord {
+  Id key;
+  bool erased = false;  // Only `key` counts.
+  std::uint64_t digest = 0;
+  std::int64_t answered_at_ns = 0;
+  Reply reply;
+};
+
+struct TierRecord {
+  TierIndex tier = no_tier;
+  bool failed = false;
+};
+
+using Record = std::variant<PayloadRecord, RequestRecord, TierRecord>;
+
+// ---- effects: what somebody must do, and report ----
+
+struct AllocateEffect {
+  Slot operation = no_slot;
+  Object object;
+  Layout layout = Layout::segment;
+  std::uint32_t owner_uid = 0;
+};
+
+struct SealEffect {
+  Slot operation = no_slot;
+  Object object;
+};
+
+// Allocate the target, copy, checksum on the way, seal. The checksum given is verified.
+struct MoveEffect {
+  Slot operation = no_slot;
+  Object source;
+  Object target;
+  Checksum checksum;
+  Layout layout = Layout::segment;
+  std::uint32_t owner_uid = 0;
+};
+
+// Destroys: only after `lsn` is durable.
+struct RemoveEffect {
+  Object object;
+  std::uint64_t lsn = 0;
+};
+
+using Effect = std::variant<AllocateEffect, SealEffect, MoveEffect, RemoveEffect>;
+
+// What one command came to. Cleared and used again by its owner.
+struct Changes {
+  std::vector<Reply> replies;
+  std::vector<Record> records;  // One atomic group, under `lsn`.
+  std::vector<Effect> effects;
+  std::uint64_t lsn = 0;  // 0 when there are no records.
+  bool power = false;     // The group must survive loss of power, else only of the process.
+  bool more = false;      // A Tick left something for the next one.
+
+  void clear() {
+    replies.clear();
+    records.clear();
+    effects.clear();
+    lsn = 0;
+    power = false;
+    more = false;
+  }
+};
+
+}  // namespace pm::catalog

@@ -1,0 +1,287 @@
+#include <algorithm>
+#include <utility>
+
+#include "catalog.h"
+
+// Copies of payloads, the indexes that payloads stand in, and copies on their way out.
+
+namespace pm::catalog {
+
+PackedCookie::PackedCookie(const Cookie& cookie) : length_(cookie.length) {
+  if (cookie.length > inline_bytes) {
+    long_ = std::make_unique<Cookie>(cookie);
+  } else {
+    std::copy_n(cookie.bytes.begin(), cookie.length, bytes_.begin());
+  }
+}
+
+Cookie PackedCookie::unpack() const {
+  if (long_ != nullptr) return *long_;
+  Cookie cookie;
+  cookie.length = length_;
+  std::copy_n(bytes_.begin(), length_, cookie.bytes.begin());
+  return cookie;
+}
+
+Copy* Catalog::find_copy(Payload& payload, std::uint64_t generation) {
+  if (generation == 0) return nullptr;
+  if (payload.first.generation == generation) return &payload.first;
+  if (payload.more == nullptr) return nullptr;
+  for (Copy& copy : *payload.more) {
+    if (copy.generation == generation) return &copy;
+  }
+  return nullptr;
+}
+
+Copy* Catalog::find_copy_on(Payload& payload, TierIndex tier) {
+  if (payload.first.generation != 0 && payload.first.tier == tier) return &payload.first;
+  if (payload.more == nullptr) return nullptr;
+  for (Copy& copy : *payload.more) {
+    if (copy.tier == tier) return &copy;
+  }
+  return nullptr;
+}
+
+const Copy* Catalog::fastest_besides(const Payload& payload, std::uint64_t generation) const {
+  const Copy* best = nullptr;
+  each_copy(payload, [&](const Copy& copy) {
+    if (copy.generation == generation) return;
+    if (best == nullptr || tiers_[copy.tier].facts.rank < tiers_[best->tier].facts.rank) {
+      best = &copy;
+    }
+  });
+  return best;
+}
+
+// What a descriptor shows: the fastest.
+const Copy* Catalog::shown(const Payload& payload) const { return fastest_besides(payload, 0); }
+
+bool Catalog::survives_power(TierIndex tier) const {
+  return (tiers_[tier].facts.traits & traits_survives_power) != 0;
+}
+
+void Catalog::add_copy(Payload& payload, Copy copy) {
+  ++tiers_[copy.tier].copies;
+  if (payload.first.generation == 0) {
+    payload.first = std::move(copy);
+    return;
+  }
+  if (payload.more == nullptr) payload.more = std::make_unique<std::vector<Copy>>();
+  payload.more->push_back(std::move(copy));
+}
+
+Object Catalog::object_of(const Payload& payload, const Copy& copy) const {
+  return {copy.tier, payload.id, copy.generation, copy.cookie.unpack(), payload.size_bytes};
+}
+
+// The payload gives up a copy; who leases it keeps the bytes until the lease ends.
+void Catalog::drop_copy(Slot slot, std::uint64_t generation) {
+  take_lsn();
+  Payload& payload = payloads_[slot];
+  Copy* copy = find_copy(payload, generation);
+  const Object object = object_of(payload, *copy);
+  std::uint32_t holds = copy->leases;
+  payload.leases -= copy->leases;
+  if (payload.operation != no_slot &&
+      operations_[payload.operation].source_generation == generation) {
+    ++holds;
+  }
+  leave_victims(slot);
+  if (copy == &payload.first) {
+    payload.first = Copy{};
+    if (payload.more != nullptr) {
+      payload.first = std::move(payload.more->back());
+      payload.more->pop_back();
+    }
+  } else {
+    payload.more->erase(payload.more->begin() + (copy - payload.more->data()));
+  }
+  if (payload.more != nullptr && payload.more->empty()) payload.more.reset();
+  if (survives_power(object.tier)) changes_->power = true;
+  doom(object, holds, 0);
+  relist(slot);
+  join_victims(slot);
+}
+
+// Its room is free when the tier has removed it, and that is asked only after the record under
+// way is durable.
+void Catalog::doom(const Object& object, std::uint32_t holds, std::uint64_t not_before_ns) {
+  const Slot slot = doomed_.add();
+  Doomed& doomed = doomed_[slot];
+  doomed.generation = object.generation;
+  doomed.payload = object.payload;
+  doomed.length = object.length;
+  doomed.tier = object.tier;
+  doomed.cookie = object.cookie;
+  doomed.holds = holds;
+  doomed.lsn = changes_->lsn;
+  doomed.not_before_ns = not_before_ns;
+  if (object.generation >> 40 < generation_ >> 40) {
+    doomed.not_before_ns = std::max(not_before_ns, limits_.quarantine_until_ns);
+  }
+  doomed_by_generation_.insert(slot);
+  tiers_[object.tier].leaving_bytes += charge(object.tier, object.length);
+  remove_when_due(slot);
+}
+
+void Catalog::release_hold(std::uint64_t generation) {
+  const Slot slot = doomed_by_generation_.find(generation);
+  if (slot == no_slot) return;
+  --doomed_[slot].holds;
+  remove_when_due(slot);
+}
+
+void Catalog::remove_when_due(Slot slot) {
+  Doomed& doomed = doomed_[slot];
+  if (doomed.holds > 0 || doomed.removing) return;
+  if (doomed.not_before_ns > now_.mono_ns) {
+    removal_due_.insert(doomed.not_before_ns, slot);
+    doomed.removing = true;  // Comes back here by a Tick.
+    return;
+  }
+  doomed.removing = true;
+  changes_->effects.emplace_back(RemoveEffect{
+      {doomed.tier, doomed.payload, doomed.generation, doomed.cookie, doomed.length}, doomed.lsn});
+}
+
+void Catalog::on(const Removed& report) {
+  const Slot slot = doomed_by_generation_.find(report.generation);
+  if (slot == no_slot) return;
+  Doomed& doomed = doomed_[slot];
+  constexpr std::int32_t not_found = 5;
+  if (!report.outcome.ok() && report.outcome.code != not_found) {
+    // The room cannot be given out while the bytes may still be there: asked again, ever later.
+    constexpr std::uint64_t second_ns = 1'000'000'000;
+    doomed.failures = std::min(doomed.failures + 1, 60u);
+    doomed.not_before_ns = now_.mono_ns + doomed.failures * second_ns;
+    removal_due_.insert(doomed.not_before_ns, slot);
+    return;
+  }
+  const TierIndex tier = doomed.tier;
+  const std::uint64_t bytes = charge(tier, doomed.length);
+  doomed_by_generation_.remove(slot);
+  doomed_.remove(slot);
+  tiers_[tier].leaving_bytes -= bytes;
+  --tiers_[tier].copies;
+  give_back(tier, bytes);
+}
+
+// What is neither a copy nor being made, nor on its way out already, was left by a crash. Its
+// writer may be alive: it goes after a grace period.
+void Catalog::on(const Found& report) {
+  const Object& object = report.object;
+  if (object.generation >> 40 >= generation_ >> 40) return;
+  if (doomed_by_generation_.find(object.generation) != no_slot) return;
+  const Slot payload = payload_by_id_.find(object.payload);
+  if (payload != no_slot && find_copy(payloads_[payload], object.generation) != nullptr) return;
+  tiers_[object.tier].used_bytes += charge(object.tier, object.length);
+  ++tiers_[object.tier].copies;
+  doom(object, 0, now_.mono_ns + limits_.orphan_grace_ns);
+}
+
+// ---- indexes ----
+
+// Puts the payload under the tier that it is shown on.
+void Catalog::relist(Slot slot) {
+  Payload& payload = payloads_[slot];
+  const Copy* copy = shown(payload);
+  const TierIndex tier = copy != nullptr ? copy->tier : no_tier;
+  if (payload.listed == tier && tier != no_tier) return;
+  unlist(slot);
+  payload.listed = tier;
+  if (tier == no_tier) {
+    if (payload.phase == Phase::lost) lost_.insert(payload.order, slot);
+    return;
+  }
+  tiers_[tier].listed.insert(payload.order, slot);
+  tiers_[tier].listed_bytes += payload.size_bytes;
+}
+
+void Catalog::unlist(Slot slot) {
+  Payload& payload = payloads_[slot];
+  leave_victims(slot);
+  if (payload.listed == no_tier) return;
+  tiers_[payload.listed].listed.remove(payload.order, slot);
+  tiers_[payload.listed].listed_bytes -= payload.size_bytes;
+  payload.listed = no_tier;
+}
+
+namespace {
+
+std::uint64_t victim_key(const Payload& payload) {
+  constexpr int touch_bits = 62;
+  return (static_cast<std::uint64_t>(payload.retention.priority) << touch_bits) | payload.touch;
+}
+
+}  // namespace
+
+void Catalog::leave_victims(Slot slot) {
+  Payload& payload = payloads_[slot];
+  if (payload.touch == 0) return;
+  tiers_[payload.listed].victims.remove(victim_key(payload), slot);
+  payload.touch = 0;
+}
+
+// Only payloads that may leave stand among the victims, so none of them blocks the others. Joining
+// counts as a use.
+void Catalog::join_victims(Slot slot) {
+  Payload& payload = payloads_[slot];
+  if (payload.touch != 0 || payload.phase != Phase::committed || payload.listed == no_tier ||
+      payload.leases != 0 || payload.operation != no_slot || payload.retention.no_evict ||
+      payload.retention.priority == Priority::never) {
+    return;
+  }
+  payload.touch = ++touch_;
+  tiers_[payload.listed].victims.insert(victim_key(payload), slot);
+}
+
+// When its life ends by itself: 0 never. Nothing ends while the tier is at work on an allocation.
+std::int64_t Catalog::due_wall_ns(const Payload& payload) const {
+  if (payload.phase == Phase::allocating) return 0;
+  if (payload.phase == Phase::allocated) {
+    if (payload.operation != no_slot) return 0;
+    if (payload.expires_at_ns != 0) return payload.expires_at_ns;
+    return payload.created_at_ns + static_cast<std::int64_t>(limits_.uncommitted_max_ns);
+  }
+  return payload.expires_at_ns;
+}
+
+void Catalog::index_due(Slot slot) {
+  const std::int64_t due = due_wall_ns(payloads_[slot]);
+  if (due != 0) payload_due_.insert(static_cast<std::uint64_t>(due), slot);
+}
+
+void Catalog::unindex_due(Slot slot) {
+  const std::int64_t due = due_wall_ns(payloads_[slot]);
+  if (due != 0) payload_due_.remove(static_cast<std::uint64_t>(due), slot);
+}
+
+// The payload is gone at once; its copies go when nobody reads them any more.
+void Catalog::erase(Slot slot, std::uint64_t not_before_ns) {
+  Payload& payload = payloads_[slot];
+  if (payload.phase == Phase::committed || payload.phase == Phase::lost) {
+    PayloadRecord record;
+    record.id = payload.id;
+    record.erased = true;
+    take_lsn();
+    changes_->records.emplace_back(std::move(record));
+  }
+  unindex_due(slot);
+  if (payload.phase == Phase::lost) lost_.remove(payload.order, slot);
+  unlist(slot);
+  std::uint64_t read = 0;
+  if (payload.operation != no_slot) {
+    Operation& operation = operations_[payload.operation];
+    operation.payload = no_slot;
+    read = operation.source_generation;
+  }
+  each_copy(payload, [&](const Copy& copy) {
+    if (survives_power(copy.tier)) changes_->power = true;
+    doom(object_of(payload, copy), copy.leases + (copy.generation == read ? 1 : 0),
+         not_before_ns);
+  });
+  payload_by_id_.remove(slot);
+  payloads_.remove(slot);
+}
+
+}  // namespace pm::catalog

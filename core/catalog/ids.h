@@ -1,0 +1,31 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+namespace pm::catalog {
+
+// Sixteen bytes drawn from the kernel's randomness: a payload (RFC 4122 version 4) or a lease.
+struct Id {
+  std::array<std::uint8_t, 16> bytes{};
+
+  friend bool operator==(const Id&, const Id&) = default;
+};
+
+// The bytes are random already, so eight of them are the hash.
+inline std::uint64_t hash_of(const Id& id) {
+  std::uint64_t hash = 0;
+  std::memcpy(&hash, id.bytes.data() + 8, sizeof hash);
+  return hash;
+}
+
+// Generations count up in steps of one; this spreads them (the finalizer of SplitMix64,
+// https://prng.di.unimi.it/splitmix64.c).
+inline std::uint64_t hash_of(std::uint64_t key) {
+  key = (key ^ (key >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  key = (key ^ (key >> 27)) * 0x94d049bb133111ebULL;
+  return key ^ (key >> 31);
+}
+
+}  // namespace pm::catalog

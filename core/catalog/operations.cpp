@@ -1,0 +1,250 @@
+#include <utility>
+
+#include "catalog.h"
+
+// Allocate, commit, delete, and what all operations have in common.
+
+namespace pm::catalog {
+
+namespace {
+
+constexpr std::int32_t code_not_found = 5;
+constexpr std::int32_t code_resource_exhausted = 8;
+constexpr std::int32_t code_failed_precondition = 9;
+constexpr std::int32_t code_data_loss = 15;
+
+// A tier that says it is full although it was asked within its capacity is asked again so often.
+constexpr std::uint8_t allocate_attempts_max = 3;
+
+}  // namespace
+
+Slot Catalog::start_operation(Slot payload, Action action, TierIndex tier) {
+  const Slot slot = operations_.add();
+  Operation& operation = operations_[slot];
+  Payload& subject = payloads_[payload];
+  operation.action = action;
+  operation.tier = tier;
+  operation.payload = payload;
+  operation.id = subject.id;
+  operation.length = subject.size_bytes;
+  if (action == Action::seal) {
+    operation.generation = subject.first.generation;
+  } else {
+    operation.generation = ++generation_;
+    operation.room_bytes = charge(tier, subject.size_bytes);
+  }
+  leave_victims(payload);
+  if (subject.phase != Phase::committed) unindex_due(payload);
+  subject.operation = slot;
+  return slot;
+}
+
+void Catalog::end_operation(Slot slot) {
+  Operation& operation = operations_[slot];
+  if (operation.stage == Stage::waiting_for_room) leave_queue(slot);
+  if (operation.stage == Stage::waiting_for_leases) {
+    operation_due_.remove(operation.deadline_ns, slot);
+    --waiting_count_;
+  }
+  if (operation.leaving_bytes != 0) {
+    tiers_[operation.source_tier].leaving_bytes -= operation.leaving_bytes;
+  }
+  const Slot payload = operation.payload;
+  operations_.remove(slot);
+  if (payload == no_slot) return;
+  const bool committed = payloads_[payload].phase == Phase::committed;
+  payloads_[payload].operation = no_slot;
+  if (!committed) index_due(payload);
+  join_victims(payload);
+}
+
+void Catalog::attach(Slot slot, const Waiter& waiter) {
+  operations_[slot].waiters.push_back(waiter);
+  if (waiter.ticket != 0) operation_by_ticket_[waiter.ticket] = slot;
+}
+
+void Catalog::run(Slot slot) {
+  Operation& operation = operations_[slot];
+  operation.stage = Stage::running;
+  const Object object{operation.tier, operation.id, operation.generation, {}, operation.length};
+  if (operation.action == Action::allocate) {
+    changes_->effects.emplace_back(
+        AllocateEffect{slot, object, operation.layout, operation.owner_uid});
+    return;
+  }
+  Payload& payload = payloads_[operation.payload];
+  const Copy& source = *find_copy(payload, operation.source_generation);
+  changes_->effects.emplace_back(MoveEffect{slot, object_of(payload, source), object,
+                                            payload.checksum, operation.layout,
+                                            operation.owner_uid});
+}
+
+// ---- allocate ----
+
+void Catalog::on(const Allocate& command) {
+  Waiter waiter{.ticket = command.ticket};
+  if (is_repeat(command.request, command.ticket, waiter.request)) return;
+  if (stopping_) return refuse(waiter, Reason::shutting_down);
+  if (command.size_bytes == 0 || command.size_bytes > limits_.payload_bytes_max) {
+    return refuse(waiter, Reason::payload_size_invalid);
+  }
+  if (command.tier >= tiers_.size()) return refuse(waiter, Reason::tier_unknown);
+  const Tier& tier = tiers_[command.tier];
+  if ((tier.facts.traits & traits_keeps_bytes) == 0) {
+    return refuse(waiter, Reason::tier_keeps_no_bytes);
+  }
+  if (tier.failed) return refuse(waiter, Reason::tier_failed);
+
+  const Slot slot = payloads_.add();
+  Payload& payload = payloads_[slot];
+  payload.id = command.id;
+  payload.size_bytes = command.size_bytes;
+  payload.created_at_ns = now_.wall_ns;
+  payload.order = ++order_;
+  payload.retention = command.retention;
+  const bool kept = command.retention.no_evict || command.retention.priority == Priority::never;
+  if (command.ttl_ns != 0 && !kept) {
+    payload.expires_at_ns = now_.wall_ns + static_cast<std::int64_t>(command.ttl_ns);
+  }
+  payload_by_id_.insert(slot);
+  const Slot operation = start_operation(slot, Action::allocate, command.tier);
+  operations_[operation].layout = command.layout;
+  operations_[operation].owner_uid = command.owner_uid;
+  operations_[operation].deadline_ns = command.deadline_ns;
+  attach(operation, waiter);
+  if (admit(operation)) return;
+  refuse_all(operation, waiting_count_ >= limits_.waiters_max ? Reason::waiters_full
+                                                              : Reason::tier_full);
+  end_operation(operation);
+  erase(slot, 0);
+}
+
+void Catalog::on(const Allocated& report) {
+  Operation& operation = operations_[report.operation];
+  const Slot slot = operation.payload;
+  const TierIndex tier = operation.tier;
+  if (!report.outcome.ok()) {
+    if (report.outcome.code == code_resource_exhausted &&
+        ++operation.attempts < allocate_attempts_max && !stopping_) {
+      // The tier is fuller than it should be: as if its room were taken by others.
+      tiers_[tier].used_bytes -= operation.room_bytes;
+      const std::uint64_t free = tiers_[tier].facts.capacity_bytes - tiers_[tier].used_bytes;
+      make_room(tier, free + operation.room_bytes, 0);
+      if (tiers_[tier].leaving_bytes > 0) {
+        operation.stage = Stage::waiting_for_room;
+        operation.queue_number = 0;
+        while (tiers_[tier].waiting.contains(operation.queue_number)) ++operation.queue_number;
+        if (operation.deadline_ns == 0) {
+          operation.deadline_ns = now_.mono_ns + limits_.wait_max_ns;
+        }
+        operation_due_.insert(operation.deadline_ns, report.operation);
+        tiers_[tier].waiting.emplace(operation.queue_number, report.operation);
+        tiers_[tier].waiting_bytes += operation.room_bytes;
+        ++waiting_count_;
+        return;
+      }
+      tiers_[tier].used_bytes += operation.room_bytes;
+    }
+    const bool full = report.outcome.code == code_resource_exhausted;
+    refuse_all(report.operation, full ? Reason::tier_full : Reason::storage_error,
+               &report.outcome);
+    if (report.outcome.code == code_data_loss) fail_tier(tier);
+    const std::uint64_t bytes = operation.room_bytes;
+    end_operation(report.operation);
+    erase(slot, 0);
+    return give_back(tier, bytes);
+  }
+  Payload& payload = payloads_[slot];
+  Copy copy;
+  copy.generation = operation.generation;
+  copy.tier = tier;
+  copy.cookie = PackedCookie(report.cookie);
+  add_copy(payload, std::move(copy));
+  payload.phase = Phase::allocated;
+  payload.revision = 1;
+  relist(slot);
+  const std::vector<Waiter> waiters = std::move(operation.waiters);
+  // `operation` was begun when nothing was due; from now on the allocation can grow too old.
+  end_operation(report.operation);
+  // Nobody learned of the payload when all who asked went away.
+  if (waiters.empty()) return erase(slot, 0);
+  for (const Waiter& waiter : waiters) answer_with_view(waiter, slot);
+}
+
+// ---- commit ----
+
+void Catalog::on(const Commit& command) {
+  Waiter waiter{.ticket = command.ticket};
+  if (is_repeat(command.request, command.ticket, waiter.request)) return;
+  const Slot slot = find_live(command.id, now_);
+  if (slot == no_slot || payloads_[slot].phase == Phase::allocating) {
+    return refuse(waiter, Reason::payload_not_found);
+  }
+  const Payload& payload = payloads_[slot];
+  if (payload.phase != Phase::allocated) {
+    return refuse(waiter, Reason::payload_already_committed);
+  }
+  if (payload.operation != no_slot) return refuse(waiter, Reason::payload_busy);
+  const TierIndex tier = payload.first.tier;
+  if (tiers_[tier].failed) return refuse(waiter, Reason::tier_failed);
+  const Slot operation = start_operation(slot, Action::seal, tier);
+  attach(operation, waiter);
+  changes_->effects.emplace_back(SealEffect{operation, object_of(payload, payload.first)});
+}
+
+void Catalog::on(const Sealed& report) {
+  Operation& operation = operations_[report.operation];
+  const Slot slot = operation.payload;
+  if (!report.outcome.ok()) {
+    const bool shortened = report.outcome.code == code_failed_precondition ||
+                           report.outcome.code == code_not_found;
+    if (report.outcome.code == code_data_loss) fail_tier(operation.tier);
+    refuse_all(report.operation,
+               shortened ? Reason::writer_changed_length : Reason::storage_error,
+               &report.outcome);
+    return end_operation(report.operation);
+  }
+  Payload& payload = payloads_[slot];
+  const std::vector<Waiter> waiters = std::move(operation.waiters);
+  payload.phase = Phase::committed;
+  payload.revision = 2;
+  index_due(slot);
+  record_payload(slot);
+  end_operation(report.operation);
+  for (const Waiter& waiter : waiters) answer_with_view(waiter, slot);
+}
+
+// ---- delete ----
+
+void Catalog::on(const Delete& command) {
+  Waiter waiter{.ticket = command.ticket};
+  if (is_repeat(command.request, command.ticket, waiter.request)) return;
+  const Slot slot = find_live(command.id, now_);
+  if (slot == no_slot || payloads_[slot].phase == Phase::allocating) {
+    return refuse(waiter, Reason::payload_not_found);
+  }
+  const Payload& payload = payloads_[slot];
+  if (payload.leases > 0 && !command.force) return refuse(waiter, Reason::payload_leased);
+  if (payload.operation != no_slot) {
+    // The tier is sealing it, and must not be asked to remove it meanwhile.
+    if (operations_[payload.operation].action != Action::move) {
+      return refuse(waiter, Reason::payload_busy);
+    }
+    if (operations_[payload.operation].stage != Stage::running) {
+      const Slot operation = payload.operation;
+      const TierIndex tier = operations_[operation].tier;
+      refuse_all(operation, Reason::payload_not_found);
+      end_operation(operation);
+      pump(tier);
+      if (payload_by_id_.find(command.id) != slot) {
+        return refuse(waiter, Reason::payload_not_found);
+      }
+    }
+  }
+  erase(slot, 0);
+  Reply reply;
+  reply.lsn = changes_->lsn;
+  answer(waiter, std::move(reply));
+}
+
+}  // namespace pm::catalog

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ids.h"
+#include "slots.h"
+
+namespace pm::catalog {
+
+// A tier's place in the catalog's list; the contract's numbers and names stay outside.
+using TierIndex = std::uint8_t;
+inline constexpr TierIndex no_tier = 0xff;
+
+inline constexpr std::uint8_t traits_keeps_bytes = 1;
+inline constexpr std::uint8_t traits_survives_process = 2;
+inline constexpr std::uint8_t traits_survives_power = 4;
+
+// What a tier wants to remember about a copy; at most 32 bytes, opaque here.
+inline constexpr std::size_t cookie_bytes_max = 32;
+struct Cookie {
+  std::uint8_t length = 0;
+  std::array<std::uint8_t, cookie_bytes_max> bytes{};
+};
+
+// The same, at home in a payload's head: what is longer than 15 bytes lives on the heap.
+class PackedCookie {
+ public:
+  PackedCookie() = default;
+  explicit PackedCookie(const Cookie& cookie);
+  Cookie unpack() const;
+
+ private:
+  static constexpr std::size_t inline_bytes = 15;
+  std::unique_ptr<Cookie> long_;
+  std::uint8_t length_ = 0;
+  std::array<std::uint8_t, inline_bytes> bytes_{};
+};
+
+// The bytes of a payload on one tier.
+struct Copy {
+  std::uint64_t generation = 0;  // Never reused: (epoch << 40) + a count.
+  std::uint32_t leases = 0;
+  TierIndex tier = no_tier;
+  PackedCookie cookie;
+};
+
+enum class ChecksumKind : std::uint8_t { none = 0, xxh3_128 = 1 };
+struct Checksum {
+  ChecksumKind kind = ChecksumKind::none;
+  std::array<std::uint8_t, 16> bytes{};
+};
+
+enum class Priority : std::uint8_t { low = 1, normal = 2, high = 3, never = 4 };
+
+// What the owner of a payload asked for.
+struct Retention {
+  Priority priority = Priority::normal;
+  bool no_evict = false;
+  bool require_durable = false;
+  TierIndex spill_target = no_tier;   // no_tier: where its tier spills to.
+  TierIndex min_residency = no_tier;  // The slowest tier it may be moved to.
+};
+
+enum class Phase : std::uint8_t {
+  allocating,  // The tier has not answered yet; nobody knows the payload.
+  allocated,   // Being written.
+  committed,
+  lost,  // Committed once; no copy survived a restart.
+};
+
+// What is kept of a payload in memory. Every payload's must fit, so every byte counts.
+struct Payload {
+  Id id;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t revision = 0;
+  std::uint64_t lsn = 0;  // Of the last record that it is part of.
+  std::int64_t created_at_ns = 0;
+  std::int64_t expires_at_ns = 0;  // 0: never.
+  std::uint64_t order = 0;         // Counts allocations; what lists are ordered by.
+  std::uint64_t touch = 0;         // Counts uses; 0: not among the victims of its tier.
+  Checksum checksum;
+  Copy first;                              // Valid when first.generation is not 0.
+  std::unique_ptr<std::vector<Copy>> more;  // Further copies, rarely any.
+  Slot hash_next = no_slot;
+  Slot operation = no_slot;  // What is being done with it: one thing at a time.
+  std::uint32_t leases = 0;  // On all copies.
+  Phase phase = Phase::allocating;
+  TierIndex listed = no_tier;  // The tier under which it is listed and counted.
+  Retention retention;
+
+  const Id& key() const { return id; }
+};
+
+struct Lease {
+  Id id;
+  std::uint64_t generation = 0;
+  std::uint64_t expires_ns = 0;  // Monotonic.
+  Slot payload = no_slot;        // Meaningless once the copy is doomed.
+  Slot hash_next = no_slot;
+
+  const Id& key() const { return id; }
+};
+
+// A copy that no payload has any more, on its way out: its room is not free yet.
+struct Doomed {
+  std::uint64_t generation = 0;
+  Id payload;
+  std::uint64_t length = 0;
+  std::uint64_t lsn = 0;            // Only when the record that let it go is durable,
+  std::uint32_t holds = 0;          // nobody reads it any more,
+  std::uint64_t not_before_ns = 0;  // and no lease of an earlier life can run (monotonic).
+  std::uint32_t failures = 0;
+  TierIndex tier = no_tier;
+  bool removing = false;
+  Cookie cookie;
+  Slot hash_next = no_slot;
+
+  const std::uint64_t& key() const { return generation; }
+};
+
+}  // namespace pm::catalog

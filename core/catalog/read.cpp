@@ -1,0 +1,160 @@
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "catalog.h"
+
+// Reads, and what an earlier life left.
+
+namespace pm::catalog {
+
+View Catalog::view_of(const Payload& payload) const {
+  View view;
+  view.id = payload.id;
+  view.size_bytes = payload.size_bytes;
+  view.revision = payload.revision;
+  view.created_at_ns = payload.created_at_ns;
+  view.expires_at_ns = payload.expires_at_ns;
+  view.order = payload.order;
+  view.leases = payload.leases;
+  view.phase = payload.phase;
+  view.retention = payload.retention;
+  if (payload.operation != no_slot && payload.phase == Phase::committed) {
+    const Operation& operation = operations_[payload.operation];
+    view.spilling = operation.downward && operation.stage == Stage::running;
+  }
+  if (const Copy* copy = shown(payload)) {
+    view.tier = copy->tier;
+    view.generation = copy->generation;
+    view.cookie = copy->cookie.unpack();
+    view.durable = payload.phase == Phase::committed && survives_power(copy->tier);
+  }
+  return view;
+}
+
+Reason Catalog::resolve(const Id& id, const Clocks& now, View& view, std::uint64_t& lsn) const {
+  const Slot slot = find_live(id, now);
+  if (slot == no_slot || payloads_[slot].phase == Phase::allocating) {
+    return Reason::payload_not_found;
+  }
+  const Payload& payload = payloads_[slot];
+  lsn = std::max(lsn, payload.lsn);
+  if (payload.phase == Phase::lost) return Reason::payload_lost;
+  view = view_of(payload);
+  return Reason::none;
+}
+
+void Catalog::list(std::uint64_t before_order, TierIndex tier, std::uint32_t count,
+                   std::vector<View>& views, std::uint64_t& lsn) const {
+  // One sorted list a tier, and one of what is lost; the newest head goes first.
+  std::vector<const OrderedIndex*> sources;
+  if (tier != no_tier) {
+    if (tier < tiers_.size()) sources.push_back(&tiers_[tier].listed);
+  } else {
+    for (const Tier& each : tiers_) sources.push_back(&each.listed);
+    sources.push_back(&lost_);
+  }
+  std::vector<std::optional<OrderedIndex::Entry>> heads;
+  for (const OrderedIndex* source : sources) heads.push_back(source->before(before_order));
+  while (views.size() < count) {
+    std::size_t newest = heads.size();
+    for (std::size_t index = 0; index < heads.size(); ++index) {
+      if (heads[index] && (newest == heads.size() || heads[index]->key > heads[newest]->key)) {
+        newest = index;
+      }
+    }
+    if (newest == heads.size()) return;
+    const Payload& payload = payloads_[heads[newest]->slot];
+    views.push_back(view_of(payload));
+    lsn = std::max(lsn, payload.lsn);
+    heads[newest] = sources[newest]->before(heads[newest]->key);
+  }
+}
+
+std::uint64_t Catalog::count_listed(TierIndex tier) const {
+  if (tier != no_tier) return tier < tiers_.size() ? tiers_[tier].listed.size() : 0;
+  std::uint64_t total = lost_.size();
+  for (const Tier& each : tiers_) total += each.listed.size();
+  return total;
+}
+
+Counts Catalog::counts() const {
+  Counts counts;
+  for (const Tier& tier : tiers_) {
+    counts.tiers.push_back(
+        {tier.listed.size(), tier.listed_bytes, tier.copies, tier.used_bytes, tier.failed});
+  }
+  counts.lost = lost_.size();
+  counts.leases = leases_.size();
+  counts.operations = operations_.size();
+  return counts;
+}
+
+std::uint64_t Catalog::next_due_mono_ns() const {
+  std::uint64_t due = 0;
+  for (const OrderedIndex* index : {&lease_due_, &operation_due_, &removal_due_}) {
+    if (const auto first = index->first(); first && (due == 0 || first->key < due)) {
+      due = first->key;
+    }
+  }
+  return due;
+}
+
+std::int64_t Catalog::next_due_wall_ns() const {
+  std::uint64_t due = 0;
+  if (const auto first = payload_due_.first()) due = first->key;
+  if (const auto first = request_due_.first()) {
+    const std::uint64_t forget_at = first->key + limits_.requests_kept_ns;
+    if (due == 0 || forget_at < due) due = forget_at;
+  }
+  return static_cast<std::int64_t>(due);
+}
+
+// ---- restore ----
+
+void Catalog::restore(const PayloadRecord& record) {
+  const Slot slot = payloads_.add();
+  Payload& payload = payloads_[slot];
+  payload.id = record.id;
+  payload.size_bytes = record.size_bytes;
+  payload.revision = record.revision;
+  payload.created_at_ns = record.created_at_ns;
+  payload.expires_at_ns = record.expires_at_ns;
+  payload.order = record.order;
+  payload.checksum = record.checksum;
+  payload.retention = record.retention;
+  payload.phase = record.lost ? Phase::lost : Phase::committed;
+  order_ = std::max(order_, record.order);
+  for (const CopyRecord& copy_record : record.copies) {
+    Copy copy;
+    copy.generation = copy_record.generation;
+    copy.tier = copy_record.tier;
+    copy.cookie = PackedCookie(copy_record.cookie);
+    tiers_[copy.tier].used_bytes += charge(copy.tier, record.size_bytes);
+    add_copy(payload, std::move(copy));
+  }
+  payload_by_id_.insert(slot);
+  relist(slot);
+  index_due(slot);
+  join_victims(slot);
+}
+
+void Catalog::restore(const RequestRecord& record) {
+  if (requests_.size() >= limits_.requests_max) return;
+  const Slot slot = requests_.add();
+  Request& request = requests_[slot];
+  request.id = record.key;
+  request.digest = record.digest;
+  request.answered = true;
+  request.answered_at_ns = record.answered_at_ns;
+  request.reply = record.reply;
+  request.reply.lsn = 1;  // It is durable, and its row goes when it is forgotten.
+  request_by_id_.insert(slot);
+  request_due_.insert(static_cast<std::uint64_t>(record.answered_at_ns), slot);
+}
+
+void Catalog::restore(const TierRecord& record) {
+  if (record.tier < tiers_.size()) tiers_[record.tier].failed = record.failed;
+}
+
+}  // namespace pm::catalog

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+
+namespace pm::catalog {
+
+// Why a command did not do what it was asked. One reason for one cause; core/api gives each its
+// code, its name on the wire and its words.
+enum class Reason : std::uint8_t {
+  none = 0,
+  payload_not_found,
+  payload_not_committed,
+  payload_already_committed,
+  payload_lost,
+  payload_leased,
+  payload_busy,
+  payload_size_invalid,
+  tier_unspecified,
+  tier_unknown,
+  tier_keeps_no_bytes,
+  tier_full,
+  tier_failed,
+  target_not_slower,
+  target_not_durable,
+  target_below_min_residency,
+  min_tier_not_met,
+  waiters_full,
+  wait_timed_out,
+  writer_changed_length,
+  checksum_mismatch,
+  storage_error,
+  request_id_reused,
+  request_cancelled,
+  journal_full,
+  shutting_down,
+};
+
+}  // namespace pm::catalog

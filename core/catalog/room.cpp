@@ -1,0 +1,158 @@
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "catalog.h"
+
+// Room: who is let in, who leaves for it, and who waits. Capacity counts every copy, also those
+// being made or removed, so it is never exceeded.
+
+namespace pm::catalog {
+
+namespace {
+
+// Looked at when a tier is asked for room, at most; the rest is looked at when room has come.
+constexpr int victims_max = 256;
+// Victims that could not be moved, in a row, before those who wait are told that there is no room.
+constexpr std::uint32_t evictions_failed_max = 8;
+
+}  // namespace
+
+std::uint64_t Catalog::charge(TierIndex tier, std::uint64_t length) const {
+  const std::uint64_t granularity = tiers_[tier].facts.granularity_bytes;
+  return (length + granularity - 1) / granularity * granularity;
+}
+
+// Takes the operation's room and runs it, or lets it wait. False: there will be no room, and
+// nothing was changed.
+bool Catalog::admit(Slot slot) {
+  Operation& operation = operations_[slot];
+  Tier& tier = tiers_[operation.tier];
+  const std::uint64_t bytes = operation.room_bytes;
+  if (bytes > tier.facts.capacity_bytes) return false;
+  if (tier.waiting.empty() && tier.used_bytes + bytes <= tier.facts.capacity_bytes) {
+    tier.used_bytes += bytes;
+    run(slot);
+    return true;
+  }
+  if (waiting_count_ >= limits_.waiters_max) return false;
+  const Room room = make_room(operation.tier, tier.waiting_bytes + bytes, 0);
+  if (room == Room::never) return false;
+  Operation& waiting = operations_[slot];
+  waiting.stage = Stage::waiting_for_room;
+  waiting.queue_number = ++queue_number_;
+  if (waiting.deadline_ns == 0) waiting.deadline_ns = now_.mono_ns + limits_.wait_max_ns;
+  operation_due_.insert(waiting.deadline_ns, slot);
+  tier.waiting.emplace(waiting.queue_number, slot);
+  tier.waiting_bytes += bytes;
+  ++waiting_count_;
+  pump(waiting.tier);
+  return true;
+}
+
+// Sees to it that `bytes` will fit once everything that is leaving has left.
+Catalog::Room Catalog::make_room(TierIndex index, std::uint64_t bytes, int depth) {
+  Tier& tier = tiers_[index];
+  const auto missing = [&] {
+    const std::uint64_t staying = tier.used_bytes - std::min(tier.leaving_bytes, tier.used_bytes);
+    return staying + bytes > tier.facts.capacity_bytes;
+  };
+  std::array<Slot, victims_max> victims;
+  int count = 0;
+  for (auto entry = tier.victims.first(); entry && count < victims_max;
+       entry = tier.victims.after(*entry)) {
+    victims[static_cast<std::size_t>(count++)] = entry->slot;
+    if (!missing()) break;
+  }
+  for (int position = 0; position < count && missing(); ++position) {
+    const Slot victim = victims[static_cast<std::size_t>(position)];
+    if (payloads_[victim].touch != 0) evict(victim, index, depth);
+  }
+  if (!missing()) return Room::coming;
+  return count == victims_max ? Room::perhaps : Room::never;
+}
+
+// The built-in rule for a payload that must leave: drop the copy when another will do, else to
+// where the payload or its tier says. False: it cannot leave now.
+bool Catalog::evict(Slot slot, TierIndex tier, int depth) {
+  Payload& payload = payloads_[slot];
+  const Copy* copy = find_copy_on(payload, tier);
+  if (copy == nullptr) return false;
+  const Copy* rest = fastest_besides(payload, copy->generation);
+  if (rest != nullptr && spill_obstacle(payload, rest->tier) == Reason::none) {
+    drop_copy(slot, copy->generation);
+    ++payload.revision;
+    record_payload(slot);
+    return true;
+  }
+  TierIndex target = payload.retention.spill_target;
+  if (target == no_tier || target == tier) target = tiers_[tier].facts.spill_to;
+  if (target == no_tier || spill_obstacle(payload, target) != Reason::none) return false;
+  if ((tiers_[target].facts.traits & traits_keeps_bytes) == 0) {
+    erase(slot, 0);
+    return true;
+  }
+  const std::uint64_t bytes = charge(target, payload.size_bytes);
+  Tier& below = tiers_[target];
+  if (!below.waiting.empty() || below.used_bytes + bytes > below.facts.capacity_bytes) {
+    // The tier below makes room first; this victim is asked again when it has.
+    if (depth < static_cast<int>(tiers_.size())) make_room(target, bytes, depth + 1);
+    if (below.used_bytes + bytes > below.facts.capacity_bytes) return false;
+  }
+  const Slot move = start_move(slot, target, true);
+  operations_[move].eviction = true;
+  below.used_bytes += operations_[move].room_bytes;
+  run(move);
+  return true;
+}
+
+// Lets in those who wait, in order, as far as there is room, and asks for more when there is not.
+void Catalog::pump(TierIndex index) {
+  Tier& tier = tiers_[index];
+  while (!tier.waiting.empty()) {
+    const Slot slot = tier.waiting.begin()->second;
+    const std::uint64_t bytes = operations_[slot].room_bytes;
+    if (tier.used_bytes + bytes <= tier.facts.capacity_bytes) {
+      leave_queue(slot);
+      tier.used_bytes += bytes;
+      run(slot);
+      continue;
+    }
+    const bool hopeless = tier.evictions_failed >= evictions_failed_max;
+    if (!hopeless && make_room(index, bytes, 0) != Room::never) return;
+    if (!hopeless && tier.leaving_bytes > 0) return;
+    tier.evictions_failed = 0;
+    const Slot payload = operations_[slot].payload;
+    const bool allocation = operations_[slot].action == Action::allocate;
+    refuse_all(slot, Reason::tier_full);
+    end_operation(slot);
+    if (allocation) erase(payload, 0);
+  }
+}
+
+void Catalog::leave_queue(Slot slot) {
+  Operation& operation = operations_[slot];
+  Tier& tier = tiers_[operation.tier];
+  tier.waiting.erase(operation.queue_number);
+  tier.waiting_bytes -= operation.room_bytes;
+  --waiting_count_;
+  operation_due_.remove(operation.deadline_ns, slot);
+}
+
+void Catalog::give_back(TierIndex index, std::uint64_t bytes) {
+  tiers_[index].used_bytes -= bytes;
+  pump(index);
+  // Victims of faster tiers may have waited for room here.
+  for (std::size_t other = 0; other < tiers_.size(); ++other) {
+    if (other != index && !tiers_[other].waiting.empty()) pump(static_cast<TierIndex>(other));
+  }
+}
+
+void Catalog::fail_tier(TierIndex index) {
+  if (tiers_[index].failed) return;
+  tiers_[index].failed = true;
+  take_lsn();
+  changes_->records.emplace_back(TierRecord{index, true});
+}
+
+}  // namespace pm::catalog
