@@ -62,6 +62,9 @@ class Catalog {
   // `epoch` is larger than in every earlier life: generations of copies begin with it.
   Catalog(const Limits& limits, std::vector<TierFacts> tiers, std::uint64_t epoch);
 
+  Catalog(const Catalog&) = delete;
+  Catalog& operator=(const Catalog&) = delete;
+
   // What an earlier life recorded. Before the first apply().
   void restore(const PayloadRecord& record);
   void restore(const RequestRecord& record);

@@ -1,0 +1,138 @@
+#include "call.h"
+
+#include <xxhash.h>
+
+#include <cstring>
+
+#include "ids.h"
+
+namespace pm::api {
+
+void CallRegistry::add(Call* call) {
+  Shard& shard = shards_[call->id() % shard_count];
+  const std::lock_guard lock(shard.mutex);
+  shard.calls.emplace(call->id(), call);
+}
+
+void CallRegistry::remove(std::uint64_t id) {
+  Shard& shard = shards_[id % shard_count];
+  const std::lock_guard lock(shard.mutex);
+  shard.calls.erase(id);
+}
+
+void CallRegistry::cancel(std::uint64_t id) {
+  Shard& shard = shards_[id % shard_count];
+  Call* call = nullptr;
+  {
+    const std::lock_guard lock(shard.mutex);
+    const auto found = shard.calls.find(id);
+    if (found == shard.calls.end()) return;
+    call = found->second;
+    // Its address is its ticket: it must not be used for another call while this one is cancelled.
+    call->retain();
+  }
+  call->cancel();
+  call->drop();
+}
+
+// ---- replies ----
+
+void reply_message(const Invocation& invocation, const google::protobuf::MessageLite& message) {
+  thread_local std::string bytes;
+  message.SerializeToString(&bytes);
+  pm_reply_t reply{};
+  reply.size = sizeof reply;
+  reply.done = 1;
+  reply.bytes = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  reply.length = bytes.size();
+  invocation.on_reply(invocation.data, &reply);
+}
+
+void reply_error(const Invocation& invocation, const Status& status, const ErrorFacts& facts) {
+  const std::string details = error_details(status, facts);
+  pm_reply_t reply{};
+  reply.size = sizeof reply;
+  reply.done = 1;
+  reply.status = static_cast<pm_status_t>(status.code());
+  reply.message = status.message().c_str();
+  reply.message_length = static_cast<std::uint32_t>(status.message().size());
+  reply.details = reinterpret_cast<const std::uint8_t*>(details.data());
+  reply.details_length = details.size();
+  invocation.on_reply(invocation.data, &reply);
+}
+
+void reply_error(const Invocation& invocation, catalog::Reason reason, const ErrorFacts& facts) {
+  const ReasonText& text = text_of(reason);
+  reply_error(invocation, Status(text.code, text.message, text.name), facts);
+}
+
+// ---- calls ----
+
+Call::Call(const Services& services, const Invocation& invocation)
+    : services_(services), invocation_(invocation) {
+  // These last only as long as the frontend's call().
+  invocation_.info = nullptr;
+  invocation_.request = {};
+  invocation_.method = {};
+  services_.calls.add(this);
+}
+
+void Call::drop() {
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+void Call::finish(const google::protobuf::MessageLite& message) {
+  services_.calls.remove(id());
+  reply_message(invocation_, message);
+  drop();
+}
+
+void Call::finish(const Status& status, const ErrorFacts& facts) {
+  services_.calls.remove(id());
+  reply_error(invocation_, status, facts);
+  drop();
+}
+
+Status status_of(const catalog::Reply& reply) {
+  const ReasonText& text = text_of(reply.reason);
+  std::string message = text.message;
+  if (!reply.message.empty()) message += ": " + reply.message;
+  Code code = text.code;
+  if (reply.reason == catalog::Reason::storage_error && reply.storage_code != 0) {
+    code = Status::from_abi(reply.storage_code, {}).code();
+  }
+  return {code, std::move(message), text.name};
+}
+
+void CommandCall::cancel() { services().ledger.submit(catalog::Cancel{ticket()}); }
+
+void CommandCall::on_reply(const catalog::Reply& reply) {
+  if (reply.reason == catalog::Reason::none) return respond_(*this, reply);
+  finish(status_of(reply), {{"payload", to_text(subject_)}});
+}
+
+catalog::RequestKey request_key(const Invocation& invocation, const std::string& request_id) {
+  catalog::RequestKey key;
+  if (request_id.empty()) return key;
+  std::string who;
+  if (const pm_principal_t* principal = invocation.info->principal) {
+    who = std::to_string(principal->uid);
+    for (const char* part : {principal->tls_subject, principal->token}) {
+      who += '\0';
+      if (part != nullptr) who += part;
+    }
+  }
+  who += '\0';
+  who += request_id;
+  const XXH128_hash_t hash = XXH3_128bits(who.data(), who.size());
+  static_assert(sizeof hash == sizeof key.key.bytes);
+  std::memcpy(key.key.bytes.data(), &hash, sizeof hash);
+  XXH64_hash_t digest =
+      XXH3_64bits_withSeed(invocation.request.data(), invocation.request.size(),
+                           XXH3_64bits(invocation.method.data(), invocation.method.size()));
+  key.digest = digest;
+  key.given = true;
+  return key;
+}
+
+}  // namespace pm::api

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <pm/frontend.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <pm/cpp/result.hpp>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/catalog/command.h"
+#include "core/ledger/ledger.h"
+#include "google/protobuf/message_lite.h"
+#include "reasons.h"
+#include "tier_table.h"
+
+namespace pm::api {
+
+class Call;
+
+// The calls that wait, by id, so that they can be cancelled. [thread-safe]
+class CallRegistry {
+ public:
+  void add(Call* call);
+  void remove(std::uint64_t id);
+  // Cancels the call if it still waits.
+  void cancel(std::uint64_t id);
+
+ private:
+  static constexpr std::size_t shard_count = 16;
+  struct Shard {
+    std::mutex mutex;
+    std::unordered_map<std::uint64_t, Call*> calls;
+  };
+  std::array<Shard, shard_count> shards_;
+};
+
+// What every method works with.
+struct Services {
+  ledger::Ledger& ledger;
+  const TierTable& tiers;
+  CallRegistry& calls;
+};
+
+// One invocation of a method, as a frontend made it. Valid during the frontend's call().
+struct Invocation {
+  std::uint64_t id = 0;
+  std::string_view method;
+  std::string_view request;
+  const pm_call_info_t* info = nullptr;
+  pm_on_reply_t on_reply = nullptr;
+  void* data = nullptr;
+};
+
+void reply_message(const Invocation& invocation, const google::protobuf::MessageLite& message);
+void reply_error(const Invocation& invocation, const Status& status, const ErrorFacts& facts);
+void reply_error(const Invocation& invocation, catalog::Reason reason,
+                 const ErrorFacts& facts = {});
+
+// A call that waits for the ledger. Lives until it has replied and nobody cancels it any more.
+class Call {
+ public:
+  Call(const Services& services, const Invocation& invocation);
+  virtual ~Call() = default;
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  std::uint64_t id() const { return invocation_.id; }
+  void retain() { references_.fetch_add(1, std::memory_order_relaxed); }
+  void drop();
+  virtual void cancel() = 0;
+
+ protected:
+  const Services& services() const { return services_; }
+  // Each exactly once; the call must not be touched after it.
+  void finish(const google::protobuf::MessageLite& message);
+  void finish(const Status& status, const ErrorFacts& facts);
+
+ private:
+  const Services services_;
+  Invocation invocation_;
+  std::atomic<int> references_{1};  // The one who will reply.
+};
+
+
+// The words for a reply that is not a success.
+Status status_of(const catalog::Reply& reply);
+
+// (principal, request id) and a hash of the request, when the client gave an id.
+catalog::RequestKey request_key(const Invocation& invocation, const std::string& request_id);
+
+// A call of one command, whose ticket it is.
+class CommandCall final : public Call, private ledger::ReplyHandler {
+ public:
+  // Builds the response from a successful reply; false with `status` when that fails.
+  using Respond = void (*)(CommandCall& call, const catalog::Reply& reply);
+
+  CommandCall(const Services& services, const Invocation& invocation, Respond respond,
+              const catalog::Id& subject)
+      : Call(services, invocation), respond_(respond), subject_(subject) {}
+
+  catalog::Ticket ticket() { return ledger::ticket_of(this); }
+  void cancel() override;
+
+  const TierTable& tiers() const { return services().tiers; }
+  using Call::finish;
+
+ private:
+  void on_reply(const catalog::Reply& reply) override;
+
+  const Respond respond_;
+  const catalog::Id subject_;
+};
+
+}  // namespace pm::api

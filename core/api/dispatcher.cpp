@@ -1,0 +1,85 @@
+#include "dispatcher.h"
+
+#include <exception>
+#include <new>
+
+#include "core/observe/log.h"
+#include "methods.h"
+
+// The contract as data, embedded by the assembler.
+__asm__(
+    ".section .rodata\n"
+    ".balign 16\n"
+    "pm_contract_begin:\n"
+    ".incbin \"" PM_CONTRACT_FILE "\"\n"
+    "pm_contract_end:\n"
+    ".byte 0\n"
+    ".previous\n");
+extern "C" const std::uint8_t pm_contract_begin[];
+extern "C" const std::uint8_t pm_contract_end[];
+
+namespace pm::api {
+
+Dispatcher::Dispatcher(ledger::Ledger& ledger, const TierTable& tiers)
+    : services_{ledger, tiers, calls_} {
+  engine_.engine_data = this;
+  engine_.call = &Dispatcher::call;
+  engine_.cancel = &Dispatcher::cancel;
+  // No method of this server streams yet, so there is nobody to give credit to.
+  engine_.credit = [](const pm_engine_t*, std::uint64_t, std::uint32_t) {};
+  engine_.session_open = &Dispatcher::session_open;
+  engine_.session_close = [](const pm_engine_t*, std::uint64_t) {};
+  engine_.get_descriptors = [](const pm_engine_t*, std::uint64_t* length) {
+    *length = static_cast<std::uint64_t>(pm_contract_end - pm_contract_begin);
+    return &pm_contract_begin[0];
+  };
+  engine_.get_extension = [](const pm_engine_t*, const char*) -> const void* { return nullptr; };
+}
+
+Dispatcher& Dispatcher::self(const pm_engine_t* engine) {
+  return *static_cast<Dispatcher*>(engine->engine_data);
+}
+
+std::uint64_t Dispatcher::call(const pm_engine_t* engine, const char* method,
+                               const std::uint8_t* request, std::uint64_t length,
+                               const pm_call_info_t* info, pm_on_reply_t on_reply,
+                               void* data) noexcept {
+  Dispatcher& dispatcher = self(engine);
+  Invocation invocation;
+  invocation.id = dispatcher.next_id_.fetch_add(1, std::memory_order_relaxed);
+  invocation.method = method;
+  invocation.request = {reinterpret_cast<const char*>(request), length};
+  invocation.info = info;
+  invocation.on_reply = on_reply;
+  invocation.data = data;
+  const Method found = find_method(invocation.method);
+  if (found == nullptr) {
+    reply_error(invocation,
+                Status(Code::unimplemented,
+                       "this server has no method " + std::string(invocation.method),
+                       "METHOD_UNKNOWN"),
+                {});
+    return invocation.id;
+  }
+  try {
+    found(dispatcher.services_, invocation);
+  } catch (const std::bad_alloc&) {
+    // The state is whole, as nothing is thrown under the lock before it is changed; but a caller
+    // could be left without an answer, and the journal without a record. Recovery is sound.
+    log::error("engine", "out of memory");
+    std::terminate();
+  }
+  return invocation.id;
+}
+
+void Dispatcher::cancel(const pm_engine_t* engine, std::uint64_t call) noexcept {
+  self(engine).calls_.cancel(call);
+}
+
+// Sessions are for local clients, whose leases end with their connection.
+std::uint64_t Dispatcher::session_open(const pm_engine_t* engine,
+                                       const pm_principal_t*) noexcept {
+  return self(engine).next_id_.fetch_add(1, std::memory_order_relaxed);
+}
+
+}  // namespace pm::api

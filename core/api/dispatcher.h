@@ -1,0 +1,37 @@
+#pragma once
+
+#include <pm/frontend.h>
+
+#include <atomic>
+
+#include "call.h"
+
+namespace pm::api {
+
+// The engine as frontends see it: finds the method and calls it. Rights, limits and measurements
+// of calls belong here, once for all frontends.
+class Dispatcher {
+ public:
+  Dispatcher(ledger::Ledger& ledger, const TierTable& tiers);
+  Dispatcher(const Dispatcher&) = delete;
+  Dispatcher& operator=(const Dispatcher&) = delete;
+
+  const pm_engine_t* abi() const { return &engine_; }
+
+ private:
+  static Dispatcher& self(const pm_engine_t* engine);
+  static std::uint64_t call(const pm_engine_t* engine, const char* method,
+                            const std::uint8_t* request, std::uint64_t length,
+                            const pm_call_info_t* info, pm_on_reply_t on_reply,
+                            void* data) noexcept;
+  static void cancel(const pm_engine_t* engine, std::uint64_t call) noexcept;
+  static std::uint64_t session_open(const pm_engine_t* engine,
+                                    const pm_principal_t* principal) noexcept;
+
+  CallRegistry calls_;
+  Services services_;
+  std::atomic<std::uint64_t> next_id_{1};
+  pm_engine_t engine_{};
+};
+
+}  // namespace pm::api

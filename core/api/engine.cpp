@@ -1,0 +1,165 @@
+#include "engine.h"
+
+#include <atomic>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include "core/catalog/catalog.h"
+#include "core/ledger/ledger.h"
+#include "core/ledger/recovery.h"
+#include "core/mover/mover.h"
+#include "core/observe/log.h"
+#include "core/plugin/host_services.h"
+#include "dispatcher.h"
+#include "tier_table.h"
+
+namespace pm {
+
+namespace {
+
+constexpr std::uint64_t ms_ns = 1'000'000;
+
+catalog::Limits limits_of(const EngineOptions& options) {
+  catalog::Limits limits;
+  limits.lease_default_ns = options.lease_default_ms * ms_ns;
+  limits.lease_max_ns = options.lease_max_ms * ms_ns;
+  limits.payload_bytes_max = options.payload_bytes_max;
+  limits.waiters_max = options.waiters_max;
+  limits.wait_max_ns = options.allocate_wait_ms_max * ms_ns;
+  limits.uncommitted_max_ns = options.uncommitted_ms_max * ms_ns;
+  limits.orphan_grace_ns = options.orphan_grace_ms * ms_ns;
+  limits.requests_max = options.request_ids_max;
+  limits.quarantine_until_ns = ledger::monotonic_now_ns() + options.quarantine_ms * ms_ns;
+  return limits;
+}
+
+Result<std::vector<catalog::TierFacts>> facts_of(const std::vector<TierSetup>& tiers) {
+  std::vector<catalog::TierFacts> facts;
+  for (const TierSetup& setup : tiers) {
+    pm_tier_info_t info{};
+    info.size = sizeof info;
+    setup.tier->get_info(setup.tier, &info);
+    if (info.charge_granularity_bytes == 0) {
+      return Status(Code::internal, "tier '" + setup.name +
+                                        "' says charge_granularity_bytes = 0; it must be at "
+                                        "least 1");
+    }
+    catalog::TierFacts tier;
+    if ((info.traits & PM_TIER_KEEPS_BYTES) != 0) tier.traits |= catalog::traits_keeps_bytes;
+    if ((info.traits & PM_TIER_SURVIVES_PROCESS) != 0) {
+      tier.traits |= catalog::traits_survives_process;
+    }
+    if ((info.traits & PM_TIER_SURVIVES_POWER) != 0) {
+      tier.traits |= catalog::traits_survives_power;
+    }
+    tier.rank = setup.rank;
+    tier.capacity_bytes = info.capacity_bytes;
+    tier.granularity_bytes = info.charge_granularity_bytes;
+    for (std::size_t index = 0; index < tiers.size(); ++index) {
+      if (!setup.spill_to.empty() && tiers[index].name == setup.spill_to) {
+        tier.spill_to = static_cast<catalog::TierIndex>(index);
+      }
+    }
+    facts.push_back(tier);
+  }
+  return facts;
+}
+
+}  // namespace
+
+Result<RepositoryState> open_repository(const pm_repository_t* repository) {
+  pm_repository_state_t state{};
+  state.size = sizeof state;
+  const pm_status_t code = repository->open(repository, &ledger::schema(), &state);
+  PM_TRY(take_error(code));
+  state.instance_id[sizeof state.instance_id - 1] = '\0';
+  return RepositoryState{state.epoch, state.last_sequence, state.instance_id};
+}
+
+// Destroyed from the bottom up: the dispatcher first, the mover's threads before the ledger.
+class Engine::Parts {
+ public:
+  explicit Parts(std::vector<TierSetup> setups) : tiers(std::move(setups)) {}
+
+  void look_for_orphans() {
+    orphans = std::thread([this] {
+      for (std::size_t index = 0; index < tiers.all().size() && !stopping; ++index) {
+        ledger::report_objects(tiers.all()[index].tier, static_cast<catalog::TierIndex>(index),
+                               *ledger, stopping);
+      }
+    });
+  }
+
+  void stop(std::uint64_t deadline_ns) {
+    if (stopped) return;
+    stopped = true;
+    stopping = true;
+    if (orphans.joinable()) orphans.join();
+    mover->cancel_moves();
+    ledger->stop(deadline_ns);
+    mover->stop();
+  }
+
+  api::TierTable tiers;
+  ledger::TierNames names;
+  std::unique_ptr<ledger::Ledger> ledger;
+  std::unique_ptr<mover::Mover> mover;
+  std::unique_ptr<api::Dispatcher> dispatcher;
+  std::atomic<bool> stopping{false};
+  bool stopped = false;
+  std::thread orphans;
+};
+
+Engine::Engine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Engine::~Engine() { stop(ledger::monotonic_now_ns()); }
+
+Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options,
+                                              const pm_repository_t* repository,
+                                              const RepositoryState& state,
+                                              std::vector<TierSetup> tiers,
+                                              std::vector<std::string> trusted_tiers,
+                                              std::function<void(const Status&)> on_fatal) {
+  auto facts = facts_of(tiers);
+  if (!facts.ok()) return facts.status();
+  auto parts = std::make_unique<Parts>(std::move(tiers));
+  std::vector<const pm_tier_t*> plugins;
+  std::vector<mover::MoverTier> mover_tiers;
+  for (const TierSetup& setup : parts->tiers.all()) {
+    parts->names.push_back(setup.name);
+    plugins.push_back(setup.tier);
+    mover_tiers.push_back({setup.tier, setup.workers});
+  }
+  auto catalog = std::make_unique<catalog::Catalog>(limits_of(options), std::move(*facts),
+                                                    state.epoch);
+  const std::uint64_t began_ns = ledger::monotonic_now_ns();
+  auto found = ledger::recover(repository, parts->names, plugins, trusted_tiers, *catalog);
+  if (!found.ok()) return found.status();
+  log::info("recovery", std::to_string(found->payloads) + " payloads in " +
+                            std::to_string((ledger::monotonic_now_ns() - began_ns) / ms_ns) +
+                            " ms, " + std::to_string(found->gone.size()) + " copies gone");
+
+  Parts* const raw = parts.get();
+  parts->mover = std::make_unique<mover::Mover>(
+      mover_tiers, [raw](const catalog::Command& report) { raw->ledger->submit(report); });
+  ledger::JournalOptions journal;
+  journal.records_max = options.journal_records_max;
+  journal.bytes_max = options.journal_bytes_max;
+  parts->ledger = std::make_unique<ledger::Ledger>(
+      std::move(catalog), journal, repository, state.epoch, state.last_sequence, parts->names,
+      [raw](catalog::Effect effect) { raw->mover->run(std::move(effect)); },
+      std::move(on_fatal));
+  parts->dispatcher = std::make_unique<api::Dispatcher>(*parts->ledger, parts->tiers);
+  for (const catalog::CopyGone& gone : found->gone) parts->ledger->submit(gone);
+  parts->look_for_orphans();
+  return std::unique_ptr<Engine>(new Engine(std::move(parts)));
+}
+
+const pm_engine_t* Engine::abi() const { return parts_->dispatcher->abi(); }
+
+void Engine::stop(std::uint64_t deadline_ns) { parts_->stop(deadline_ns); }
+
+void Engine::drive() { parts_->ledger->drive(); }
+
+}  // namespace pm

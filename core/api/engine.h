@@ -1,0 +1,86 @@
+#pragma once
+
+#include <pm/frontend.h>
+#include <pm/repository.h>
+#include <pm/tier.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <pm/cpp/result.hpp>
+#include <string>
+#include <vector>
+
+namespace pm {
+
+// One tier of a configuration.
+struct TierSetup {
+  std::string name;
+  std::uint32_t number = 0;  // The contract's: 1-5, or from 100 up.
+  std::int32_t rank = 0;     // Lower is faster.
+  std::uint32_t workers = 2;
+  std::string spill_to;  // The tier that its victims go to; empty: none.
+  const pm_tier_t* tier = nullptr;
+};
+
+struct EngineOptions {
+  std::uint64_t lease_default_ms = 20'000;
+  std::uint64_t lease_max_ms = 120'000;
+  std::uint32_t waiters_max = 10'000;
+  std::uint64_t journal_records_max = 100'000;
+  std::uint64_t journal_bytes_max = 64ULL << 20;
+  std::uint64_t allocate_wait_ms_max = 10'000;
+  std::uint64_t uncommitted_ms_max = 3'600'000;
+  std::uint32_t request_ids_max = 100'000;
+  std::uint64_t payload_bytes_max = 128ULL << 30;
+  std::uint64_t orphan_grace_ms = 120'000;
+  std::uint64_t quarantine_ms = 120'000;
+};
+
+// What opening the repository says.
+struct RepositoryState {
+  std::uint64_t epoch = 0;
+  std::uint64_t last_sequence = 0;
+  std::string instance_id;  // 16 hex digits.
+};
+
+// Opens the repository with the engine's schema: before the tiers are created, as they need the
+// instance id. [control-thread]
+Result<RepositoryState> open_repository(const pm_repository_t* repository);
+
+// The engine: catalog, ledger, mover and the methods of the contract over them.
+class Engine {
+ public:
+  // Recovers, and is ready to serve when it returns. The repository and the tiers must outlive the
+  // engine. `on_fatal` is called once, on any thread, when the host must end at once without
+  // draining (the epoch was lost, a sync of the repository failed): no reply leaves after it.
+  // `trusted_tiers` names tiers whose earlier failure an operator has looked into.
+  // [control-thread]
+  static Result<std::unique_ptr<Engine>> start(const EngineOptions& options,
+                                               const pm_repository_t* repository,
+                                               const RepositoryState& state,
+                                               std::vector<TierSetup> tiers,
+                                               std::vector<std::string> trusted_tiers,
+                                               std::function<void(const Status&)> on_fatal);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // What frontends call. Valid as long as the engine.
+  const pm_engine_t* abi() const;
+
+  // Answers everyone who waits, finishes or undoes moves, flushes the journal. Frontends have been
+  // drained before, and are stopped after. [control-thread]
+  void stop(std::uint64_t deadline_ns);
+
+  // Writes what the journal holds on the calling thread. For callers in this process that would
+  // otherwise only wait. [worker]
+  void drive();
+
+ private:
+  class Parts;
+  explicit Engine(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace pm

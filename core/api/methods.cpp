@@ -1,0 +1,68 @@
+#include "methods.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "ids.h"
+
+namespace pm::api {
+
+Method find_method(std::string_view name) {
+  static const std::unordered_map<std::string_view, Method> methods = {
+      {"/payload.manager.services.v1.PayloadCatalogService/AllocatePayload", &allocate_payload},
+      {"/payload.manager.services.v1.PayloadCatalogService/CommitPayload", &commit_payload},
+      {"/payload.manager.services.v1.PayloadCatalogService/Delete", &delete_payload},
+      {"/payload.manager.services.v1.PayloadCatalogService/Promote", &promote_payload},
+      {"/payload.manager.services.v1.PayloadCatalogService/Spill", &spill_payloads},
+      {"/payload.manager.services.v1.PayloadCatalogService/ListPayloads", &list_payloads},
+      {"/payload.manager.services.v1.PayloadDataService/ResolveSnapshot", &resolve_snapshot},
+      {"/payload.manager.services.v1.PayloadDataService/AcquireReadLease", &acquire_read_lease},
+      {"/payload.manager.services.v1.PayloadDataService/ReleaseLease", &release_lease},
+      {"/payload.manager.services.v1.PayloadAdminService/Stats", &stats},
+  };
+  const auto found = methods.find(name);
+  return found != methods.end() ? found->second : nullptr;
+}
+
+bool parse(const Invocation& invocation, google::protobuf::MessageLite& message) {
+  const bool good = message.ParseFromArray(invocation.request.data(),
+                                           static_cast<int>(invocation.request.size()));
+  if (good) return true;
+  reply_error(invocation,
+              Status(Code::invalid_argument,
+                     "the request is not a " + message.GetTypeName() + " message",
+                     "REQUEST_MALFORMED"),
+              {});
+  return false;
+}
+
+bool read_payload_id(const Invocation& invocation, const std::string& bytes, catalog::Id& id) {
+  if (read_id(bytes, id)) return true;
+  reply_error(invocation,
+              Status(Code::invalid_argument,
+                     "a payload id has 16 bytes, this one has " + std::to_string(bytes.size()),
+                     "PAYLOAD_ID_MALFORMED"),
+              {});
+  return false;
+}
+
+std::uint64_t wait_deadline_ns(const Invocation& invocation) {
+  // So much earlier than the client's own, that the answer arrives in time.
+  constexpr std::uint64_t margin_ns = 50'000'000;
+  const std::uint64_t deadline = invocation.info->deadline_ns;
+  if (deadline == 0) return 0;
+  return std::max(deadline, margin_ns + 1) - margin_ns;
+}
+
+bool accepts_changes(const Services& services, const Invocation& invocation) {
+  if (services.ledger.accepts_changes()) return true;
+  reply_error(invocation, catalog::Reason::journal_full);
+  return false;
+}
+
+std::uint32_t caller_uid(const Invocation& invocation) {
+  const pm_principal_t* principal = invocation.info->principal;
+  return principal != nullptr ? principal->uid : PM_NOBODY;
+}
+
+}  // namespace pm::api

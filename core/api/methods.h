@@ -1,0 +1,45 @@
+#pragma once
+
+#include "call.h"
+
+// The methods of the contract. Each parses its request, checks what can be checked without the
+// catalog, and answers, at once or by a Call. None blocks.
+
+namespace pm::api {
+
+using Method = void (*)(const Services& services, const Invocation& invocation);
+
+// NULL when this server does not have the method.
+Method find_method(std::string_view name);
+
+// Fills `message` from the request, or replies INVALID_ARGUMENT and returns false.
+bool parse(const Invocation& invocation, google::protobuf::MessageLite& message);
+
+// Reads a payload id, or replies INVALID_ARGUMENT and returns false.
+bool read_payload_id(const Invocation& invocation, const std::string& bytes, catalog::Id& id);
+
+// When a wait for room has to end so that the answer still reaches the client; 0: no deadline.
+std::uint64_t wait_deadline_ns(const Invocation& invocation);
+
+// Replies JOURNAL_FULL and returns false while no change can be recorded.
+bool accepts_changes(const Services& services, const Invocation& invocation);
+
+// The uid of the caller; PM_NOBODY when unknown.
+std::uint32_t caller_uid(const Invocation& invocation);
+
+// payload_methods.cpp
+void allocate_payload(const Services& services, const Invocation& invocation);
+void commit_payload(const Services& services, const Invocation& invocation);
+void delete_payload(const Services& services, const Invocation& invocation);
+// placement_methods.cpp
+void promote_payload(const Services& services, const Invocation& invocation);
+void spill_payloads(const Services& services, const Invocation& invocation);
+// read_methods.cpp
+void resolve_snapshot(const Services& services, const Invocation& invocation);
+void list_payloads(const Services& services, const Invocation& invocation);
+void stats(const Services& services, const Invocation& invocation);
+// lease_methods.cpp
+void acquire_read_lease(const Services& services, const Invocation& invocation);
+void release_lease(const Services& services, const Invocation& invocation);
+
+}  // namespace pm::api

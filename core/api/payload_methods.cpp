@@ -1,0 +1,126 @@
+#include <algorithm>
+
+#include "google/protobuf/empty.pb.h"
+#include "ids.h"
+#include "methods.h"
+#include "payload/manager/catalog/v1/catalog.pb.h"
+
+// Allocate, commit, delete.
+
+namespace pm::api {
+
+namespace wire = payload::manager::catalog::v1;
+namespace core = payload::manager::core::v1;
+
+namespace {
+
+// Answers with a message that has a payload_descriptor.
+template <typename Response>
+void respond_with_descriptor(CommandCall& call, const catalog::Reply& reply) {
+  Response response;
+  const Status status =
+      call.tiers().describe(reply.view, *response.mutable_payload_descriptor());
+  if (!status.ok()) return call.finish(status, {{"payload", to_text(reply.view.id)}});
+  call.finish(response);
+}
+
+void respond_empty(CommandCall& call, const catalog::Reply&) {
+  call.finish(google::protobuf::Empty());
+}
+
+// A tier that a policy names; 0 names none. Replies and returns false when there is no such tier.
+bool read_tier(const Services& services, const Invocation& invocation, core::Tier number,
+               catalog::TierIndex& tier) {
+  if (number == core::TIER_UNSPECIFIED) return true;
+  const auto found = services.tiers.find(static_cast<std::uint32_t>(number));
+  if (!found) {
+    reply_error(invocation, catalog::Reason::tier_unknown, {{"tier", std::to_string(number)}});
+    return false;
+  }
+  tier = *found;
+  return true;
+}
+
+bool read_retention(const Services& services, const Invocation& invocation,
+                    const wire::AllocatePayloadRequest& request, catalog::Retention& retention) {
+  const core::EvictionPolicy& policy = request.eviction_policy();
+  switch (policy.priority()) {
+    case core::EVICTION_PRIORITY_UNSPECIFIED: break;
+    case core::EVICTION_PRIORITY_LOW:
+    case core::EVICTION_PRIORITY_NORMAL:
+    case core::EVICTION_PRIORITY_HIGH:
+    case core::EVICTION_PRIORITY_NEVER:
+      retention.priority = static_cast<catalog::Priority>(policy.priority());
+      break;
+    default:
+      reply_error(invocation,
+                  Status(Code::invalid_argument, "eviction_policy.priority is none of the enum's",
+                         "EVICTION_PRIORITY_UNKNOWN"),
+                  {});
+      return false;
+  }
+  retention.no_evict = request.no_evict();
+  retention.require_durable = policy.require_durable();
+  return read_tier(services, invocation, policy.spill_target(), retention.spill_target) &&
+         read_tier(services, invocation, policy.min_residency_tier(), retention.min_residency);
+}
+
+}  // namespace
+
+void allocate_payload(const Services& services, const Invocation& invocation) {
+  wire::AllocatePayloadRequest request;
+  if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
+  if (request.preferred_tier() == core::TIER_UNSPECIFIED) {
+    return reply_error(invocation, catalog::Reason::tier_unspecified);
+  }
+  catalog::Allocate command;
+  if (!read_tier(services, invocation, request.preferred_tier(), command.tier)) return;
+  if (!read_retention(services, invocation, request, command.retention)) return;
+  constexpr std::uint64_t ms_ns = 1'000'000;
+  constexpr std::uint64_t ttl_ms_max = 100ULL * 365 * 24 * 3600 * 1000;
+  if (request.ttl_ms() > ttl_ms_max) {
+    return reply_error(invocation,
+                       Status(Code::invalid_argument, "ttl_ms is more than a hundred years",
+                              "TTL_TOO_LONG"),
+                       {});
+  }
+  command.request = request_key(invocation, request.request_id());
+  command.id = random_payload_id();
+  command.size_bytes = request.size_bytes();
+  command.ttl_ns = request.ttl_ms() * ms_ns;
+  command.layout = request.layout() == wire::MEMORY_LAYOUT_SLAB ? catalog::Layout::slab
+                                                                : catalog::Layout::segment;
+  command.owner_uid = caller_uid(invocation);
+  command.deadline_ns = wait_deadline_ns(invocation);
+  auto* call = new CommandCall(services, invocation,
+                               &respond_with_descriptor<wire::AllocatePayloadResponse>,
+                               command.id);
+  command.ticket = call->ticket();
+  services.ledger.submit(command);
+}
+
+void commit_payload(const Services& services, const Invocation& invocation) {
+  wire::CommitPayloadRequest request;
+  catalog::Commit command;
+  if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
+  if (!read_payload_id(invocation, request.id().value(), command.id)) return;
+  command.request = request_key(invocation, request.request_id());
+  auto* call = new CommandCall(services, invocation,
+                               &respond_with_descriptor<wire::CommitPayloadResponse>, command.id);
+  command.ticket = call->ticket();
+  services.ledger.submit(command);
+}
+
+void delete_payload(const Services& services, const Invocation& invocation) {
+  wire::DeleteRequest request;
+  catalog::Delete command;
+  if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
+  if (!read_payload_id(invocation, request.id().value(), command.id)) return;
+  command.request = request_key(invocation, request.request_id());
+  command.force = request.force();
+  auto* call = new CommandCall(services, invocation, &respond_empty, command.id);
+  command.ticket = call->ticket();
+  services.ledger.submit(command);
+}
+
+}  // namespace pm::api

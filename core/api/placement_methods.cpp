@@ -1,0 +1,164 @@
+#include <deque>
+#include <memory>
+#include <mutex>
+
+#include "ids.h"
+#include "methods.h"
+#include "payload/manager/catalog/v1/catalog.pb.h"
+
+// Promote, spill.
+
+namespace pm::api {
+
+namespace wire = payload::manager::catalog::v1;
+namespace core = payload::manager::core::v1;
+
+namespace {
+
+void respond_promoted(CommandCall& call, const catalog::Reply& reply) {
+  wire::PromoteResponse response;
+  const Status status =
+      call.tiers().describe(reply.view, *response.mutable_payload_descriptor());
+  if (!status.ok()) return call.finish(status, {{"payload", to_text(reply.view.id)}});
+  call.finish(response);
+}
+
+// A Spill of many payloads: one command for each, one answer for all.
+class SpillCall final : public Call {
+ public:
+  SpillCall(const Services& services, const Invocation& invocation,
+            const wire::SpillRequest& request);
+
+  void begin(const Invocation& invocation, const wire::SpillRequest& request,
+             catalog::TierIndex target);
+  void cancel() override;
+
+ private:
+  class Item final : public ledger::ReplyHandler {
+   public:
+    explicit Item(SpillCall& call) : call_(call) {}
+    void on_reply(const catalog::Reply& reply) override { call_.on_item(*this, reply); }
+    wire::SpillResult* result = nullptr;
+
+   private:
+    SpillCall& call_;
+  };
+
+  void on_item(const Item& item, const catalog::Reply& reply);
+  static void refuse(wire::SpillResult& result, const Status& status);
+  void item_done();
+
+  wire::SpillResponse response_;
+  std::deque<Item> items_;
+  std::atomic<std::size_t> left_;
+};
+
+SpillCall::SpillCall(const Services& services, const Invocation& invocation,
+                     const wire::SpillRequest& request)
+    : Call(services, invocation), left_(static_cast<std::size_t>(request.ids_size()) + 1) {
+  for (const core::PayloadID& id : request.ids()) {
+    Item& item = items_.emplace_back(*this);
+    item.result = response_.add_results();
+    *item.result->mutable_id() = id;
+  }
+}
+
+void SpillCall::begin(const Invocation& invocation, const wire::SpillRequest& request,
+                      catalog::TierIndex target) {
+  int number = 0;
+  for (Item& item : items_) {
+    catalog::Spill command;
+    if (!read_id(item.result->id().value(), command.id)) {
+      refuse(*item.result, {Code::invalid_argument, "a payload id has 16 bytes"});
+      item_done();
+      continue;
+    }
+    command.ticket = ledger::ticket_of(&item);
+    if (!request.request_id().empty()) {
+      command.request =
+          request_key(invocation, request.request_id() + '#' + std::to_string(number));
+    }
+    ++number;
+    command.tier = target;
+    command.best_effort = request.policy() == core::SPILL_POLICY_BEST_EFFORT;
+    command.wait_for_leases = request.wait_for_leases();
+    command.deadline_ns = wait_deadline_ns(invocation);
+    services().ledger.submit(command);
+  }
+  item_done();  // The one that this function held, so that the call outlives it.
+}
+
+void SpillCall::on_item(const Item& item, const catalog::Reply& reply) {
+  if (reply.reason != catalog::Reason::none) {
+    refuse(*item.result, status_of(reply));
+  } else {
+    item.result->set_ok(true);
+    // What was spilled to a tier that keeps nothing has no place any more.
+    if (reply.has_view) {
+      const Status status = services().tiers.describe(
+          reply.view, *item.result->mutable_payload_descriptor());
+      if (!status.ok()) refuse(*item.result, status);
+    }
+  }
+  item_done();
+}
+
+void SpillCall::refuse(wire::SpillResult& result, const Status& status) {
+  result.set_ok(false);
+  result.set_error_code(static_cast<int>(status.code()));
+  result.set_error_message(status.message());
+}
+
+void SpillCall::item_done() {
+  if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) finish(response_);
+}
+
+void SpillCall::cancel() {
+  for (Item& item : items_) services().ledger.submit(catalog::Cancel{ledger::ticket_of(&item)});
+}
+
+}  // namespace
+
+void promote_payload(const Services& services, const Invocation& invocation) {
+  wire::PromoteRequest request;
+  catalog::Promote command;
+  if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
+  if (!read_payload_id(invocation, request.id().value(), command.id)) return;
+  if (request.target_tier() == core::TIER_UNSPECIFIED) {
+    return reply_error(invocation, catalog::Reason::tier_unspecified);
+  }
+  const auto tier = services.tiers.find(static_cast<std::uint32_t>(request.target_tier()));
+  if (!tier) return reply_error(invocation, catalog::Reason::tier_unknown);
+  command.request = request_key(invocation, request.request_id());
+  command.tier = *tier;
+  command.best_effort = request.policy() == core::PROMOTION_POLICY_BEST_EFFORT;
+  command.drop_source = request.drop_source();
+  command.layout = request.layout() == wire::MEMORY_LAYOUT_SLAB ? catalog::Layout::slab
+                                                                : catalog::Layout::segment;
+  command.owner_uid = caller_uid(invocation);
+  command.deadline_ns = wait_deadline_ns(invocation);
+  auto* call = new CommandCall(services, invocation, &respond_promoted, command.id);
+  command.ticket = call->ticket();
+  services.ledger.submit(command);
+}
+
+void spill_payloads(const Services& services, const Invocation& invocation) {
+  wire::SpillRequest request;
+  if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
+  constexpr int ids_max = 256;
+  if (request.ids_size() > ids_max) {
+    return reply_error(invocation,
+                       Status(Code::invalid_argument, "more than 256 ids; send them in parts",
+                              "TOO_MANY_IDS"),
+                       {});
+  }
+  catalog::TierIndex target = catalog::no_tier;
+  if (request.target_tier() != core::TIER_UNSPECIFIED) {
+    const auto tier = services.tiers.find(static_cast<std::uint32_t>(request.target_tier()));
+    if (!tier) return reply_error(invocation, catalog::Reason::tier_unknown);
+    target = *tier;
+  }
+  (new SpillCall(services, invocation, request))->begin(invocation, request, target);
+}
+
+}  // namespace pm::api

@@ -1,0 +1,186 @@
+#include "ledger.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/observe/failpoint.h"
+#include "core/observe/log.h"
+
+namespace pm::ledger {
+
+namespace {
+
+using catalog::Changes;
+using catalog::Command;
+using catalog::Effect;
+using catalog::RemoveEffect;
+using catalog::Reply;
+
+// Vectors that keep their memory from one command to the next. submit() may run inside itself,
+// when an effect is done inline, so each depth has its own.
+class ChangesPool {
+ public:
+  std::unique_ptr<Changes> take() {
+    if (free_.empty()) return std::make_unique<Changes>();
+    std::unique_ptr<Changes> changes = std::move(free_.back());
+    free_.pop_back();
+    return changes;
+  }
+  void give(std::unique_ptr<Changes> changes) {
+    changes->clear();
+    free_.push_back(std::move(changes));
+  }
+
+ private:
+  std::vector<std::unique_ptr<Changes>> free_;
+};
+
+thread_local ChangesPool changes_pool;
+
+}  // namespace
+
+Ledger::Ledger(std::unique_ptr<catalog::Catalog> catalog, const JournalOptions& options,
+               const pm_repository_t* repository, std::uint64_t epoch,
+               std::uint64_t last_sequence, const TierNames& tiers, std::function<void(Effect)> run_effect,
+               std::function<void(const Status&)> on_fatal)
+    : catalog_(std::move(catalog)),
+      run_effect_(std::move(run_effect)),
+      on_fatal_(std::move(on_fatal)),
+      journal_(
+          options, repository, epoch, last_sequence, tiers,
+          [this](std::uint64_t lsn) { on_durable(lsn); },
+          [this](const Status& status) {
+            dead_.store(true);
+            on_fatal_(status);
+          }),
+      timer_([this] { run_timer(); }) {}
+
+Ledger::~Ledger() {
+  if (timer_.joinable()) stop(monotonic_now_ns());
+}
+
+void Ledger::submit(const Command& command) {
+  std::unique_ptr<Changes> changes = changes_pool.take();
+  bool recorded = false;
+  {
+    const std::lock_guard lock(mutex_);
+    catalog_->apply(command, read_clocks(), *changes);
+    recorded = !changes->records.empty();
+    if (recorded) {
+      journal_.append(changes->lsn, changes->power, std::move(changes->records));
+    }
+    arm_timer_locked();
+  }
+  if (recorded) journal_.wake();
+  follow(*changes);
+  changes_pool.give(std::move(changes));
+}
+
+void Ledger::follow(Changes& changes) {
+  for (Reply& reply : changes.replies) {
+    const std::uint64_t lsn = reply.lsn;
+    hold_or_release(lsn, std::move(reply));
+  }
+  for (Effect& effect : changes.effects) {
+    const auto* remove = std::get_if<RemoveEffect>(&effect);
+    hold_or_release(remove != nullptr ? remove->lsn : 0, std::move(effect));
+  }
+}
+
+void Ledger::hold_or_release(std::uint64_t lsn, Held held) {
+  if (lsn > durable_lsn_.load(std::memory_order_acquire)) {
+    const std::lock_guard lock(held_mutex_);
+    if (lsn > durable_lsn_.load(std::memory_order_relaxed)) {
+      held_[lsn].push_back(std::move(held));
+      return;
+    }
+  }
+  release(held);
+}
+
+void Ledger::release(Held& held) {
+  if (dead_.load(std::memory_order_relaxed)) return;
+  if (const auto* reply = std::get_if<Reply>(&held)) {
+    if (reply->ticket != 0) reinterpret_cast<ReplyHandler*>(reply->ticket)->on_reply(*reply);
+  } else if (auto* effect = std::get_if<Effect>(&held)) {
+    PM_FAILPOINT("ledger.before_effect");
+    run_effect_(std::move(*effect));
+  } else {
+    std::get<std::function<void()>>(held)();
+  }
+}
+
+void Ledger::on_durable(std::uint64_t lsn) {
+  std::vector<std::vector<Held>> due;
+  {
+    const std::lock_guard lock(held_mutex_);
+    durable_lsn_.store(lsn, std::memory_order_release);
+    while (!held_.empty() && held_.begin()->first <= lsn) {
+      due.push_back(std::move(held_.begin()->second));
+      held_.erase(held_.begin());
+    }
+  }
+  for (std::vector<Held>& group : due) {
+    for (Held& held : group) release(held);
+  }
+}
+
+void Ledger::when_durable(std::uint64_t lsn, std::function<void()> then) {
+  hold_or_release(lsn, std::move(then));
+}
+
+// ---- time ----
+
+void Ledger::arm_timer_locked() {
+  const std::uint64_t due = catalog_->next_due_mono_ns();
+  if (due == 0 || due >= due_mono_ns_) return;
+  due_mono_ns_ = due;
+  timer_wake_.notify_one();
+}
+
+void Ledger::run_timer() {
+  // Wall time may jump, so a life that ends by it is looked at once a second at least.
+  constexpr std::uint64_t look_every_ns = 1'000'000'000;
+  std::unique_lock lock(mutex_);
+  while (!timer_stops_) {
+    const catalog::Clocks now = read_clocks();
+    const std::uint64_t mono = catalog_->next_due_mono_ns();
+    const std::int64_t wall = catalog_->next_due_wall_ns();
+    const bool due = (mono != 0 && mono <= now.mono_ns) || (wall != 0 && wall <= now.wall_ns);
+    if (due) {
+      lock.unlock();
+      submit(catalog::Tick{});
+      lock.lock();
+      continue;
+    }
+    due_mono_ns_ = now.mono_ns + look_every_ns;
+    if (mono != 0) due_mono_ns_ = std::min(due_mono_ns_, mono);
+    if (wall != 0) {
+      const auto left = static_cast<std::uint64_t>(wall - now.wall_ns);
+      due_mono_ns_ = std::min(due_mono_ns_, now.mono_ns + left);
+    }
+    timer_wake_.wait_for(lock, std::chrono::nanoseconds(due_mono_ns_ - now.mono_ns));
+  }
+}
+
+void Ledger::stop(std::uint64_t deadline_ns) {
+  submit(catalog::Shutdown{});
+  const auto busy = [this] {
+    return read([](const catalog::Catalog& catalog, const catalog::Clocks&) {
+      return catalog.counts().operations > 0;
+    });
+  };
+  // What the mover has begun ends by itself; nothing new begins.
+  while (busy() && monotonic_now_ns() < deadline_ns) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  journal_.stop(deadline_ns);
+  {
+    const std::lock_guard lock(mutex_);
+    timer_stops_ = true;
+  }
+  timer_wake_.notify_one();
+  if (timer_.joinable()) timer_.join();
+}
+
+}  // namespace pm::ledger

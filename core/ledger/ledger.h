@@ -1,0 +1,103 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "clocks.h"
+#include "core/catalog/catalog.h"
+#include "journal.h"
+
+namespace pm::ledger {
+
+// Receives the one reply to a command whose ticket is its address. May be called before submit()
+// returns, on any thread; must not block.
+class ReplyHandler {
+ public:
+  virtual void on_reply(const catalog::Reply& reply) = 0;
+
+ protected:
+  ~ReplyHandler() = default;
+};
+
+inline catalog::Ticket ticket_of(ReplyHandler* handler) {
+  return reinterpret_cast<catalog::Ticket>(handler);
+}
+
+// Runs the catalog: one short lock round it, records to the journal in order, effects and replies
+// out when what they rest on is durable, time in. No I/O, plugin call or reply happens under the
+// lock.
+class Ledger {
+ public:
+  // The catalog has been restored. `run_effect` carries an effect out and has it reported by a
+  // Command (Allocated, Sealed, Moved, Removed), perhaps before it returns; it blocks no longer
+  // than the tiers' inline calls do. `on_fatal` is called once, on any thread, when the host must
+  // end at once; from then on no reply leaves.
+  Ledger(std::unique_ptr<catalog::Catalog> catalog, const JournalOptions& options,
+         const pm_repository_t* repository, std::uint64_t epoch, std::uint64_t last_sequence,
+         const TierNames& tiers, std::function<void(catalog::Effect)> run_effect,
+         std::function<void(const Status&)> on_fatal);
+  ~Ledger();
+  Ledger(const Ledger&) = delete;
+  Ledger& operator=(const Ledger&) = delete;
+
+  // Applies a command and lets follow what must. [thread-safe]
+  void submit(const catalog::Command& command);
+
+  // False when the journal has no room: then commands of clients that change something are not
+  // to be submitted. [thread-safe]
+  bool accepts_changes() const { return !journal_.is_full(); }
+
+  // Runs `read(catalog, clocks)` under the lock. It must be short. [thread-safe]
+  template <typename Read>
+  auto read(Read&& read) {
+    const std::lock_guard lock(mutex_);
+    return std::forward<Read>(read)(std::as_const(*catalog_), read_clocks());
+  }
+
+  // Calls `then` once everything up to `lsn` is durable, at once if it is. [thread-safe]
+  void when_durable(std::uint64_t lsn, std::function<void()> then);
+
+  // Does the journal's work on this thread as long as there is any. [worker]
+  void drive() { journal_.drive(); }
+
+  // Answers everyone who waits, waits for operations to end, flushes the journal.
+  void stop(std::uint64_t deadline_ns);
+
+ private:
+  using Held = std::variant<catalog::Reply, catalog::Effect, std::function<void()>>;
+
+  void follow(catalog::Changes& changes);
+  void hold_or_release(std::uint64_t lsn, Held held);
+  void release(Held& held);
+  void on_durable(std::uint64_t lsn);
+  void arm_timer_locked();
+  void run_timer();
+
+  std::mutex mutex_;  // Round catalog_ and due_.
+  const std::unique_ptr<catalog::Catalog> catalog_;
+  std::uint64_t due_mono_ns_ = UINT64_MAX;  // When the timer will wake up by itself.
+  std::condition_variable timer_wake_;
+  bool timer_stops_ = false;
+
+  std::function<void(catalog::Effect)> run_effect_;
+  std::function<void(const Status&)> on_fatal_;
+  std::atomic<bool> dead_{false};
+
+  std::mutex held_mutex_;
+  std::atomic<std::uint64_t> durable_lsn_{0};
+  std::map<std::uint64_t, std::vector<Held>> held_;  // By the LSN they wait for.
+
+  Journal journal_;
+  std::thread timer_;
+};
+
+}  // namespace pm::ledger

@@ -1,0 +1,145 @@
+#include "recovery.h"
+
+#include <pm/ext/draft/tier_enumerate.h>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <utility>
+
+#include "core/observe/log.h"
+#include "core/plugin/host_services.h"
+
+namespace pm::ledger {
+
+namespace {
+
+using OnRecord = std::function<Status(const pm_value_t* values, std::uint32_t count)>;
+
+// Visits every record of a kind, in the order of `order_field`; stops at the first error.
+Status scan_all(const pm_repository_t* repository, std::uint32_t kind, OnRecord on_record) {
+  struct Visit {
+    OnRecord on_record;
+    Status status;
+  } visit{std::move(on_record), {}};
+  pm_scan_t scan{};
+  scan.size = sizeof scan;
+  scan.kind = kind;
+  const pm_status_t code = repository->scan(
+      repository, &scan,
+      [](void* data, const pm_value_t* values, std::uint32_t count) {
+        auto& visit = *static_cast<Visit*>(data);
+        visit.status = visit.on_record(values, count);
+        return visit.status.ok();
+      },
+      &visit);
+  if (!visit.status.ok()) return visit.status;
+  return take_error(code);
+}
+
+pm_object_id_t object_id(const catalog::Id& payload, std::uint64_t generation) {
+  pm_object_id_t object{};
+  std::memcpy(object.payload, payload.bytes.data(), payload.bytes.size());
+  object.generation = generation;
+  return object;
+}
+
+// The tier has the copy, or is sure that it has not.
+Result<bool> adopt(const pm_tier_t* tier, const std::string& name,
+                   const catalog::PayloadRecord& record, const catalog::CopyRecord& copy) {
+  const pm_object_id_t object = object_id(record.id, copy.generation);
+  pm_cookie_t cookie{};
+  cookie.length = copy.cookie.length;
+  std::memcpy(cookie.bytes, copy.cookie.bytes.data(), copy.cookie.length);
+  std::uint64_t charged = 0;
+  const pm_status_t code = tier->adopt(tier, &object, &cookie, record.size_bytes, &charged);
+  if (code == PM_OK) return true;
+  if (code == PM_NOT_FOUND || code == PM_DATA_LOSS) return false;
+  const Status status = take_error(code);
+  return Status(status.code(),
+                "tier '" + name + "' cannot say what it still holds: " + status.message());
+}
+
+Status restore_tiers(const pm_repository_t* repository, const TierNames& names,
+                     const std::vector<std::string>& trusted, catalog::Catalog& catalog) {
+  return scan_all(repository, kind_tier, [&](const pm_value_t* values, std::uint32_t count) {
+    auto record = read_tier(values, count, names);
+    // The health of a tier that is no longer configured is of no interest.
+    if (!record.ok()) return Status{};
+    const std::string& name = names[record->tier];
+    const bool trust = std::find(trusted.begin(), trusted.end(), name) != trusted.end();
+    if (record->failed && !trust) {
+      log::error("recovery", "tier '" + name +
+                                 "' failed to sync earlier and is out of service; when its medium "
+                                 "is sound again, start with --trust-tier " + name);
+      catalog.restore(*record);
+    }
+    return Status{};
+  });
+}
+
+}  // namespace
+
+Result<Recovered> recover(const pm_repository_t* repository, const TierNames& names,
+                          const std::vector<const pm_tier_t*>& tiers,
+                          const std::vector<std::string>& trusted, catalog::Catalog& catalog) {
+  Recovered found;
+  PM_TRY(restore_tiers(repository, names, trusted, catalog));
+  PM_TRY(scan_all(repository, kind_payload, [&](const pm_value_t* values, std::uint32_t count) {
+    auto record = read_payload(values, count, names);
+    if (!record.ok()) return record.status();
+    for (const catalog::CopyRecord& copy : record->copies) {
+      const auto kept = adopt(tiers[copy.tier], names[copy.tier], *record, copy);
+      if (!kept.ok()) return kept.status();
+      if (!*kept) found.gone.push_back({record->id, copy.generation});
+    }
+    catalog.restore(*record);
+    constexpr std::uint64_t progress_every = 100'000;
+    if (++found.payloads % progress_every == 0) {
+      log::info("recovery", std::to_string(found.payloads) + " payloads so far");
+    }
+    return Status{};
+  }));
+  PM_TRY(scan_all(repository, kind_request, [&](const pm_value_t* values, std::uint32_t count) {
+    auto record = read_request(values, count, names);
+    if (record.ok()) catalog.restore(*record);
+    return Status{};
+  }));
+  return found;
+}
+
+void report_objects(const pm_tier_t* tier, catalog::TierIndex index, Ledger& ledger,
+                    const std::atomic<bool>& stop) {
+  const auto* extension = static_cast<const pm_tier_enumerate_t*>(
+      tier->get_extension(tier, PM_TIER_ENUMERATE));
+  if (extension == nullptr) return;
+  struct Visit {
+    catalog::TierIndex index;
+    Ledger& ledger;
+    const std::atomic<bool>& stop;
+  } visit{index, ledger, stop};
+  pm_call_context_t context{};
+  context.size = sizeof context;
+  const pm_status_t code = extension->enumerate(
+      tier, &context,
+      [](void* data, const pm_tier_object_t* object) {
+        auto& visit = *static_cast<Visit*>(data);
+        catalog::Found found;
+        found.object.tier = visit.index;
+        std::memcpy(found.object.payload.bytes.data(), object->object.payload,
+                    found.object.payload.bytes.size());
+        found.object.generation = object->object.generation;
+        found.object.length = object->length;
+        found.object.cookie.length = object->cookie.length;
+        std::memcpy(found.object.cookie.bytes.data(), object->cookie.bytes,
+                    object->cookie.length);
+        visit.ledger.submit(found);
+        return !visit.stop.load();
+      },
+      &visit);
+  if (const Status status = take_error(code); !status.ok()) {
+    log::warn("recovery", "a tier could not list what it holds: " + status.message());
+  }
+}
+
+}  // namespace pm::ledger

@@ -1,0 +1,393 @@
+#include "schema.h"
+
+#include <array>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "byte_codec.h"
+
+namespace pm::ledger {
+
+namespace {
+
+using catalog::TierIndex;
+
+enum PayloadField : std::uint32_t {
+  payload_id = 1,
+  size_bytes,
+  lost,
+  revision,
+  created_at_ns,
+  expires_at_ns,
+  sequence,
+  tier,
+  generation,
+  cookie,
+  more_copies,
+  priority,
+  flags,
+  spill_target,
+  min_residency,
+  checksum_kind,
+  checksum,
+};
+enum RequestField : std::uint32_t { request_key = 1, digest, answered_at_ns, reply };
+enum TierField : std::uint32_t { tier_name_field = 1, failed };
+
+constexpr std::uint64_t flag_no_evict = 1;
+constexpr std::uint64_t flag_require_durable = 2;
+
+constexpr pm_field_t field(std::uint32_t id, std::uint32_t type, const char* name) {
+  return {sizeof(pm_field_t), id, type, 0, name};
+}
+
+constexpr std::array payload_fields = {
+    field(payload_id, PM_VALUE_BYTES, "payload_id"),
+    field(size_bytes, PM_VALUE_U64, "size_bytes"),
+    field(lost, PM_VALUE_U64, "lost"),
+    field(revision, PM_VALUE_U64, "revision"),
+    field(created_at_ns, PM_VALUE_I64, "created_at_ns"),
+    field(expires_at_ns, PM_VALUE_I64, "expires_at_ns"),
+    field(sequence, PM_VALUE_U64, "sequence"),
+    field(tier, PM_VALUE_TEXT, "tier"),
+    field(generation, PM_VALUE_U64, "generation"),
+    field(cookie, PM_VALUE_BYTES, "cookie"),
+    field(more_copies, PM_VALUE_BYTES, "more_copies"),
+    field(priority, PM_VALUE_U64, "priority"),
+    field(flags, PM_VALUE_U64, "flags"),
+    field(spill_target, PM_VALUE_TEXT, "spill_target"),
+    field(min_residency, PM_VALUE_TEXT, "min_residency"),
+    field(checksum_kind, PM_VALUE_U64, "checksum_kind"),
+    field(checksum, PM_VALUE_BYTES, "checksum"),
+};
+constexpr std::array request_fields = {
+    field(request_key, PM_VALUE_BYTES, "request_key"),
+    field(digest, PM_VALUE_U64, "digest"),
+    field(answered_at_ns, PM_VALUE_I64, "answered_at_ns"),
+    field(reply, PM_VALUE_BYTES, "reply"),
+};
+constexpr std::array tier_fields = {
+    field(tier_name_field, PM_VALUE_TEXT, "name"),
+    field(failed, PM_VALUE_U64, "failed"),
+};
+
+template <std::size_t count>
+constexpr pm_record_kind_t kind(std::uint32_t id, const char* name,
+                                const std::array<pm_field_t, count>& fields) {
+  return {sizeof(pm_record_kind_t), id, name, fields.data(), count, 1, nullptr, 0, 0};
+}
+
+constexpr std::array kinds = {
+    kind(kind_payload, "payload", payload_fields),
+    kind(kind_request, "request", request_fields),
+    kind(kind_tier, "tier", tier_fields),
+};
+constexpr pm_schema_t the_schema = {sizeof(pm_schema_t), schema_version, kinds.data(),
+                                    kinds.size(), 0};
+
+// Values of a visited record, by field.
+class Fields {
+ public:
+  Fields(const pm_value_t* values, std::uint32_t count) : values_(values), count_(count) {}
+
+  std::uint64_t u64(std::uint32_t id) const {
+    const pm_value_t* value = find(id, PM_VALUE_U64);
+    return value != nullptr ? value->as.u64 : 0;
+  }
+  std::int64_t i64(std::uint32_t id) const {
+    const pm_value_t* value = find(id, PM_VALUE_I64);
+    return value != nullptr ? value->as.i64 : 0;
+  }
+  std::string_view bytes(std::uint32_t id) const { return data(find(id, PM_VALUE_BYTES)); }
+  std::string_view text(std::uint32_t id) const { return data(find(id, PM_VALUE_TEXT)); }
+
+ private:
+  static std::string_view data(const pm_value_t* value) {
+    if (value == nullptr || value->as.bytes.length == 0) return {};
+    return {static_cast<const char*>(value->as.bytes.data), value->as.bytes.length};
+  }
+  const pm_value_t* find(std::uint32_t id, std::uint32_t type) const {
+    for (std::uint32_t index = 0; index < count_; ++index) {
+      if (values_[index].field == id && values_[index].type == type) return &values_[index];
+    }
+    return nullptr;
+  }
+
+  const pm_value_t* values_;
+  std::uint32_t count_;
+};
+
+bool read_id(std::string_view bytes, catalog::Id& id) {
+  if (bytes.size() != id.bytes.size()) return false;
+  std::memcpy(id.bytes.data(), bytes.data(), bytes.size());
+  return true;
+}
+
+// An empty name is no_tier.
+Status find_tier(std::string_view name, const TierNames& tiers, TierIndex& index) {
+  index = catalog::no_tier;
+  if (name.empty()) return {};
+  for (std::size_t position = 0; position < tiers.size(); ++position) {
+    if (tiers[position] == name) {
+      index = static_cast<TierIndex>(position);
+      return {};
+    }
+  }
+  return {Code::failed_precondition,
+          "the repository has payloads on a tier named '" + std::string(name) +
+              "', which is not configured; add a [[tier]] of that name",
+          "TIER_NOT_CONFIGURED"};
+}
+
+std::string write_reply(const catalog::Reply& reply, const TierNames& tiers) {
+  const auto name = [&](TierIndex index) {
+    return index < tiers.size() ? std::string_view(tiers[index]) : std::string_view();
+  };
+  const catalog::View& view = reply.view;
+  ByteWriter out;
+  out.integer(std::uint8_t{1});  // Version of this encoding.
+  out.integer(static_cast<std::uint8_t>(reply.has_view));
+  out.raw(view.id.bytes.data(), view.id.bytes.size());
+  out.integer(view.size_bytes);
+  out.integer(view.revision);
+  out.integer(view.created_at_ns);
+  out.integer(view.expires_at_ns);
+  out.integer(view.order);
+  out.integer(static_cast<std::uint8_t>(view.phase));
+  out.integer(static_cast<std::uint8_t>(view.durable));
+  out.integer(static_cast<std::uint8_t>(view.retention.priority));
+  out.integer(static_cast<std::uint8_t>(view.retention.no_evict));
+  out.integer(static_cast<std::uint8_t>(view.retention.require_durable));
+  out.text(name(view.retention.spill_target));
+  out.text(name(view.retention.min_residency));
+  out.text(name(view.tier));
+  out.integer(view.generation);
+  out.text({reinterpret_cast<const char*>(view.cookie.bytes.data()), view.cookie.length});
+  return out.take();
+}
+
+Status read_reply(std::string_view bytes, const TierNames& tiers, catalog::Reply& reply) {
+  ByteReader in(bytes);
+  if (in.integer<std::uint8_t>() != 1) return {Code::data_loss, "a reply of unknown encoding"};
+  catalog::View& view = reply.view;
+  reply.has_view = in.integer<std::uint8_t>() != 0;
+  in.raw(view.id.bytes.data(), view.id.bytes.size());
+  view.size_bytes = in.integer<std::uint64_t>();
+  view.revision = in.integer<std::uint64_t>();
+  view.created_at_ns = in.integer<std::int64_t>();
+  view.expires_at_ns = in.integer<std::int64_t>();
+  view.order = in.integer<std::uint64_t>();
+  view.phase = static_cast<catalog::Phase>(in.integer<std::uint8_t>());
+  view.durable = in.integer<std::uint8_t>() != 0;
+  view.retention.priority = static_cast<catalog::Priority>(in.integer<std::uint8_t>());
+  view.retention.no_evict = in.integer<std::uint8_t>() != 0;
+  view.retention.require_durable = in.integer<std::uint8_t>() != 0;
+  PM_TRY(find_tier(in.text(), tiers, view.retention.spill_target));
+  PM_TRY(find_tier(in.text(), tiers, view.retention.min_residency));
+  PM_TRY(find_tier(in.text(), tiers, view.tier));
+  view.generation = in.integer<std::uint64_t>();
+  const std::string cookie_bytes = in.text();
+  if (!in.ok() || cookie_bytes.size() > catalog::cookie_bytes_max) {
+    return {Code::data_loss, "a reply that ends too early"};
+  }
+  view.cookie.length = static_cast<std::uint8_t>(cookie_bytes.size());
+  std::memcpy(view.cookie.bytes.data(), cookie_bytes.data(), cookie_bytes.size());
+  return {};
+}
+
+bool read_cookie(std::string_view bytes, catalog::Cookie& out) {
+  if (bytes.size() > catalog::cookie_bytes_max) return false;
+  out.length = static_cast<std::uint8_t>(bytes.size());
+  if (!bytes.empty()) std::memcpy(out.bytes.data(), bytes.data(), bytes.size());
+  return true;
+}
+
+}  // namespace
+
+const pm_schema_t& schema() { return the_schema; }
+
+// ---- writing ----
+
+void OperationWriter::clear() {
+  values_.clear();
+  spans_.clear();
+  operations_.clear();
+  encoded_.clear();
+}
+
+const std::vector<pm_operation_t>& OperationWriter::operations() {
+  operations_.clear();
+  for (std::size_t index = 0; index < spans_.size(); ++index) {
+    const std::size_t end = index + 1 < spans_.size() ? spans_[index + 1].first : values_.size();
+    operations_.push_back({spans_[index].kind, spans_[index].type,
+                           values_.data() + spans_[index].first,
+                           static_cast<std::uint32_t>(end - spans_[index].first), 0});
+  }
+  return operations_;
+}
+
+void OperationWriter::add(const catalog::Record& record) {
+  if (const auto* payload = std::get_if<catalog::PayloadRecord>(&record)) add_payload(*payload);
+  if (const auto* request = std::get_if<catalog::RequestRecord>(&record)) add_request(*request);
+  if (const auto* health = std::get_if<catalog::TierRecord>(&record)) add_tier(*health);
+}
+
+void OperationWriter::begin(std::uint32_t kind, std::uint32_t type) {
+  spans_.push_back({kind, type, values_.size()});
+}
+
+void OperationWriter::u64(std::uint32_t field, std::uint64_t value) {
+  pm_value_t entry{field, PM_VALUE_U64, {}};
+  entry.as.u64 = value;
+  values_.push_back(entry);
+}
+
+void OperationWriter::i64(std::uint32_t field, std::int64_t value) {
+  pm_value_t entry{field, PM_VALUE_I64, {}};
+  entry.as.i64 = value;
+  values_.push_back(entry);
+}
+
+void OperationWriter::bytes(std::uint32_t field, const void* data, std::size_t length) {
+  pm_value_t entry{field, PM_VALUE_BYTES, {}};
+  entry.as.bytes.data = data;
+  entry.as.bytes.length = length;
+  values_.push_back(entry);
+}
+
+void OperationWriter::text(std::uint32_t field, const std::string& value) {
+  bytes(field, value.data(), value.size());
+  values_.back().type = PM_VALUE_TEXT;
+}
+
+const std::string& OperationWriter::tier_name(TierIndex index) const {
+  static const std::string none;
+  return index < tiers_.size() ? tiers_[index] : none;
+}
+
+void OperationWriter::add_payload(const catalog::PayloadRecord& record) {
+  begin(kind_payload, record.erased ? PM_OPERATION_DELETE : PM_OPERATION_PUT);
+  bytes(payload_id, record.id.bytes.data(), record.id.bytes.size());
+  if (record.erased) return;
+  u64(size_bytes, record.size_bytes);
+  u64(lost, record.lost ? 1 : 0);
+  u64(revision, record.revision);
+  i64(created_at_ns, record.created_at_ns);
+  i64(expires_at_ns, record.expires_at_ns);
+  u64(sequence, record.order);
+  if (!record.copies.empty()) {
+    const catalog::CopyRecord& copy = record.copies.front();
+    text(tier, tier_name(copy.tier));
+    u64(generation, copy.generation);
+    bytes(cookie, copy.cookie.bytes.data(), copy.cookie.length);
+  }
+  if (record.copies.size() > 1) {
+    ByteWriter out;
+    for (std::size_t index = 1; index < record.copies.size(); ++index) {
+      const catalog::CopyRecord& copy = record.copies[index];
+      out.text(tier_name(copy.tier));
+      out.integer(copy.generation);
+      out.text({reinterpret_cast<const char*>(copy.cookie.bytes.data()), copy.cookie.length});
+    }
+    const std::string& more = encoded_.emplace_back(out.take());
+    bytes(more_copies, more.data(), more.size());
+  }
+  u64(priority, static_cast<std::uint64_t>(record.retention.priority));
+  u64(flags, (record.retention.no_evict ? flag_no_evict : 0) |
+                 (record.retention.require_durable ? flag_require_durable : 0));
+  text(spill_target, tier_name(record.retention.spill_target));
+  text(min_residency, tier_name(record.retention.min_residency));
+  u64(checksum_kind, static_cast<std::uint64_t>(record.checksum.kind));
+  const bool summed = record.checksum.kind != catalog::ChecksumKind::none;
+  bytes(checksum, record.checksum.bytes.data(), summed ? record.checksum.bytes.size() : 0);
+}
+
+void OperationWriter::add_request(const catalog::RequestRecord& record) {
+  begin(kind_request, record.erased ? PM_OPERATION_DELETE : PM_OPERATION_PUT);
+  bytes(request_key, record.key.bytes.data(), record.key.bytes.size());
+  if (record.erased) return;
+  u64(digest, record.digest);
+  i64(answered_at_ns, record.answered_at_ns);
+  const std::string& encoded = encoded_.emplace_back(write_reply(record.reply, tiers_));
+  bytes(reply, encoded.data(), encoded.size());
+}
+
+void OperationWriter::add_tier(const catalog::TierRecord& record) {
+  begin(kind_tier, PM_OPERATION_PUT);
+  text(tier_name_field, tier_name(record.tier));
+  u64(failed, record.failed ? 1 : 0);
+}
+
+// ---- reading ----
+
+Result<catalog::PayloadRecord> read_payload(const pm_value_t* values, std::uint32_t count,
+                                            const TierNames& tiers) {
+  const Fields in(values, count);
+  const Status damaged{Code::data_loss, "a record of kind 'payload' makes no sense"};
+  catalog::PayloadRecord record;
+  if (!read_id(in.bytes(payload_id), record.id)) return damaged;
+  record.size_bytes = in.u64(size_bytes);
+  record.lost = in.u64(lost) != 0;
+  record.revision = in.u64(revision);
+  record.created_at_ns = in.i64(created_at_ns);
+  record.expires_at_ns = in.i64(expires_at_ns);
+  record.order = in.u64(sequence);
+  const std::uint64_t importance = in.u64(priority);
+  if (importance < 1 || importance > 4) return damaged;
+  record.retention.priority = static_cast<catalog::Priority>(importance);
+  record.retention.no_evict = (in.u64(flags) & flag_no_evict) != 0;
+  record.retention.require_durable = (in.u64(flags) & flag_require_durable) != 0;
+  PM_TRY(find_tier(in.text(spill_target), tiers, record.retention.spill_target));
+  PM_TRY(find_tier(in.text(min_residency), tiers, record.retention.min_residency));
+  if (in.u64(checksum_kind) == static_cast<std::uint64_t>(catalog::ChecksumKind::xxh3_128)) {
+    const std::string_view sum = in.bytes(checksum);
+    if (sum.size() != record.checksum.bytes.size()) return damaged;
+    record.checksum.kind = catalog::ChecksumKind::xxh3_128;
+    std::memcpy(record.checksum.bytes.data(), sum.data(), sum.size());
+  }
+  if (in.u64(generation) != 0) {
+    catalog::CopyRecord copy;
+    PM_TRY(find_tier(in.text(tier), tiers, copy.tier));
+    copy.generation = in.u64(generation);
+    if (copy.tier == catalog::no_tier || !read_cookie(in.bytes(cookie), copy.cookie)) {
+      return damaged;
+    }
+    record.copies.push_back(copy);
+  }
+  ByteReader more(in.bytes(more_copies));
+  while (!more.at_end()) {
+    catalog::CopyRecord copy;
+    PM_TRY(find_tier(more.text(), tiers, copy.tier));
+    copy.generation = more.integer<std::uint64_t>();
+    const bool good = read_cookie(more.text(), copy.cookie) && more.ok();
+    if (!good || copy.tier == catalog::no_tier) return damaged;
+    record.copies.push_back(copy);
+  }
+  if (record.copies.empty() != record.lost || record.size_bytes == 0) return damaged;
+  return record;
+}
+
+Result<catalog::RequestRecord> read_request(const pm_value_t* values, std::uint32_t count,
+                                            const TierNames& tiers) {
+  const Fields in(values, count);
+  catalog::RequestRecord record;
+  if (!read_id(in.bytes(request_key), record.key)) {
+    return Status{Code::data_loss, "a record of kind 'request' makes no sense"};
+  }
+  record.digest = in.u64(digest);
+  record.answered_at_ns = in.i64(answered_at_ns);
+  PM_TRY(read_reply(in.bytes(reply), tiers, record.reply));
+  return record;
+}
+
+Result<catalog::TierRecord> read_tier(const pm_value_t* values, std::uint32_t count,
+                                      const TierNames& tiers) {
+  const Fields in(values, count);
+  catalog::TierRecord record;
+  PM_TRY(find_tier(in.text(tier_name_field), tiers, record.tier));
+  record.failed = in.u64(failed) != 0;
+  return record;
+}
+
+}  // namespace pm::ledger

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <pm/ext/draft/tier_async.h>
+#include <pm/tier.h>
+
+#include <atomic>
+#include <pm/cpp/result.hpp>
+
+#include "core/catalog/payload.h"
+
+namespace pm::mover {
+
+// One object, as the tiers are asked for it.
+struct TierObject {
+  const pm_tier_t* tier = nullptr;
+  pm_object_id_t id{};
+  pm_cookie_t cookie{};
+};
+
+struct CopyResult {
+  Status status;
+  bool source_is_bad = false;  // The source's bytes are gone or not what their checksum says.
+  catalog::Checksum checksum;  // Of what was read.
+};
+
+// Copies `length` bytes from a sealed object to an allocated one in chunks, several under way at a
+// time where a tier can (pm.tier.async/1), and computes their XXH3-128 on the way; `expected` is
+// compared when it has a kind. Does not seal. Stops soon when `stopping` turns true. [worker]
+CopyResult copy_bytes(const TierObject& source, const TierObject& target, std::uint64_t length,
+                      const catalog::Checksum& expected, const std::atomic<bool>& stopping);
+
+}  // namespace pm::mover

@@ -1,0 +1,167 @@
+#include "mover.h"
+
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "copy_job.h"
+#include "core/observe/failpoint.h"
+#include "core/plugin/host_services.h"
+
+namespace pm::mover {
+
+namespace {
+
+// Moves are background work: they take what calls leave of the processor.
+constexpr int move_nice = 10;
+constexpr std::uint32_t moves_max = 2;  // At a time, to one tier.
+
+TierObject tier_object(const pm_tier_t* tier, const catalog::Object& object) {
+  TierObject result;
+  result.tier = tier;
+  std::memcpy(result.id.payload, object.payload.bytes.data(), object.payload.bytes.size());
+  result.id.generation = object.generation;
+  result.cookie.length = object.cookie.length;
+  std::memcpy(result.cookie.bytes, object.cookie.bytes.data(), object.cookie.length);
+  return result;
+}
+
+pm_call_context_t no_deadline() {
+  pm_call_context_t context{};
+  context.size = sizeof context;
+  return context;
+}
+
+catalog::Outcome outcome_of(pm_status_t code) {
+  const Status status = take_error(code);
+  return {static_cast<std::int32_t>(status.code()), status.message()};
+}
+
+struct AllocateAnswer {
+  catalog::Outcome outcome;
+  catalog::Cookie cookie;
+};
+
+AllocateAnswer allocate_on(TierObject& object, const catalog::Object& wanted,
+                           catalog::Layout layout, std::uint32_t owner_uid) {
+  const pm_call_context_t context = no_deadline();
+  pm_allocate_options_t options{};
+  options.size = sizeof options;
+  options.flags = layout == catalog::Layout::slab ? PM_ALLOCATE_SLAB : 0u;
+  options.owner_uid = owner_uid;
+  pm_allocation_t allocation{};
+  allocation.size = sizeof allocation;
+  const pm_status_t code = object.tier->allocate(object.tier, &context, &object.id, wanted.length,
+                                                 &options, &allocation);
+  AllocateAnswer answer;
+  answer.outcome = outcome_of(code);
+  if (code != PM_OK) return answer;
+  object.cookie = allocation.cookie;
+  answer.cookie.length = allocation.cookie.length;
+  std::memcpy(answer.cookie.bytes.data(), allocation.cookie.bytes, allocation.cookie.length);
+  return answer;
+}
+
+}  // namespace
+
+Mover::Mover(const std::vector<MoverTier>& tiers,
+             std::function<void(const catalog::Command&)> report)
+    : report_(std::move(report)) {
+  for (const MoverTier& setup : tiers) {
+    pm_tier_info_t info{};
+    info.size = sizeof info;
+    setup.tier->get_info(setup.tier, &info);
+    tiers_.push_back({setup.tier, info.inline_bytes_max,
+                      std::make_unique<WorkerPool>(setup.workers, 0),
+                      std::make_unique<WorkerPool>(moves_max, move_nice)});
+  }
+}
+
+Mover::~Mover() { stop(); }
+
+void Mover::stop() {
+  stopping_.store(true);
+  for (Tier& tier : tiers_) tier.movers->stop();
+  for (Tier& tier : tiers_) tier.workers->stop();
+}
+
+bool Mover::is_inline(const catalog::Object& object) const {
+  return object.length <= tiers_[object.tier].inline_bytes_max;
+}
+
+void Mover::run(catalog::Effect effect) {
+  if (const auto* allocation = std::get_if<catalog::AllocateEffect>(&effect)) {
+    if (is_inline(allocation->object)) return allocate(*allocation);
+    tiers_[allocation->object.tier].workers->add([this, effect = *allocation] {
+      allocate(effect);
+    });
+  } else if (const auto* sealing = std::get_if<catalog::SealEffect>(&effect)) {
+    if (is_inline(sealing->object)) return seal(*sealing);
+    tiers_[sealing->object.tier].workers->add([this, effect = *sealing] { seal(effect); });
+  } else if (const auto* moving = std::get_if<catalog::MoveEffect>(&effect)) {
+    tiers_[moving->target.tier].movers->add([this, effect = *moving] { move(effect); });
+  } else if (const auto* removal = std::get_if<catalog::RemoveEffect>(&effect)) {
+    // Nobody waits for it, and giving pages back takes time.
+    tiers_[removal->object.tier].workers->add([this, effect = *removal] { remove(effect); });
+  }
+}
+
+void Mover::allocate(const catalog::AllocateEffect& effect) {
+  PM_FAILPOINT("mover.before_allocate");
+  TierObject object = tier_object(tiers_[effect.object.tier].tier, effect.object);
+  AllocateAnswer answer = allocate_on(object, effect.object, effect.layout, effect.owner_uid);
+  PM_FAILPOINT("mover.after_allocate");
+  report_(catalog::Allocated{effect.operation, std::move(answer.outcome), answer.cookie});
+}
+
+void Mover::seal(const catalog::SealEffect& effect) {
+  PM_FAILPOINT("mover.before_seal");
+  const TierObject object = tier_object(tiers_[effect.object.tier].tier, effect.object);
+  const pm_call_context_t context = no_deadline();
+  const pm_status_t code = object.tier->seal(object.tier, &context, &object.id, &object.cookie,
+                                             effect.object.length);
+  PM_FAILPOINT("mover.after_seal");
+  report_(catalog::Sealed{effect.operation, outcome_of(code)});
+}
+
+void Mover::remove(const catalog::RemoveEffect& effect) {
+  PM_FAILPOINT("mover.before_remove");
+  const TierObject object = tier_object(tiers_[effect.object.tier].tier, effect.object);
+  const pm_call_context_t context = no_deadline();
+  const pm_status_t code = object.tier->remove(object.tier, &context, &object.id, &object.cookie,
+                                               effect.object.length);
+  PM_FAILPOINT("mover.after_remove");
+  report_(catalog::Removed{effect.object.generation, outcome_of(code)});
+}
+
+// Allocate, copy, seal; whatever fails, nothing stays on the target.
+void Mover::move(const catalog::MoveEffect& effect) {
+  PM_FAILPOINT("mover.before_move");
+  catalog::Moved report;
+  report.operation = effect.operation;
+  const TierObject source = tier_object(tiers_[effect.source.tier].tier, effect.source);
+  TierObject target = tier_object(tiers_[effect.target.tier].tier, effect.target);
+  AllocateAnswer allocated = allocate_on(target, effect.target, effect.layout, effect.owner_uid);
+  report.outcome = std::move(allocated.outcome);
+  report.cookie = allocated.cookie;
+  if (!report.outcome.ok()) return report_(report);
+  const CopyResult copied =
+      copy_bytes(source, target, effect.source.length, effect.checksum, stopping_);
+  PM_FAILPOINT("mover.after_copy");
+  const pm_call_context_t context = no_deadline();
+  if (!copied.status.ok()) {
+    report.outcome = {static_cast<std::int32_t>(copied.status.code()), copied.status.message()};
+    report.source_is_bad = copied.source_is_bad;
+  } else {
+    report.checksum = copied.checksum;
+    report.outcome = outcome_of(target.tier->seal(target.tier, &context, &target.id,
+                                                  &target.cookie, effect.target.length));
+  }
+  if (!report.outcome.ok()) {
+    target.tier->remove(target.tier, &context, &target.id, &target.cookie, effect.target.length);
+  }
+  PM_FAILPOINT("mover.after_move");
+  report_(report);
+}
+
+}  // namespace pm::mover
