@@ -12,8 +12,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/catalog/command.h"
-#include "core/ledger/ledger.h"
+#include "catalog/command.h"
+#include "ledger/ledger.h"
 #include "google/protobuf/message_lite.h"
 #include "reasons.h"
 #include "tier_table.h"

@@ -3,7 +3,7 @@
 #include <exception>
 #include <new>
 
-#include "core/observe/log.h"
+#include "observe/log.h"
 #include "methods.h"
 
 // The contract as data, embedded by the assembler.

@@ -5,12 +5,12 @@
 #include <thread>
 #include <utility>
 
-#include "core/catalog/catalog.h"
-#include "core/ledger/ledger.h"
-#include "core/ledger/recovery.h"
-#include "core/mover/mover.h"
-#include "core/observe/log.h"
-#include "core/plugin/host_services.h"
+#include "catalog/catalog.h"
+#include "ledger/ledger.h"
+#include "ledger/recovery.h"
+#include "mover/mover.h"
+#include "observe/log.h"
+#include "plugin/host_services.h"
 #include "dispatcher.h"
 #include "tier_table.h"
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/catalog/ids.h"
+#include "catalog/ids.h"
 
 namespace pm::api {
 

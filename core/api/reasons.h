@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/catalog/reason.h"
+#include "catalog/reason.h"
 
 namespace pm::api {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/catalog/command.h"
+#include "catalog/command.h"
 #include "engine.h"
 #include "payload/manager/core/v1/descriptor.pb.h"
 

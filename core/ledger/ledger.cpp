@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
-#include "core/observe/failpoint.h"
-#include "core/observe/log.h"
+#include "observe/failpoint.h"
+#include "observe/log.h"
 
 namespace pm::ledger {
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "clocks.h"
-#include "core/catalog/catalog.h"
+#include "catalog/catalog.h"
 #include "journal.h"
 
 namespace pm::ledger {

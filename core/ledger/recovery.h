@@ -7,7 +7,7 @@
 #include <pm/cpp/result.hpp>
 #include <vector>
 
-#include "core/catalog/catalog.h"
+#include "catalog/catalog.h"
 #include "ledger.h"
 #include "schema.h"
 

@@ -6,7 +6,7 @@
 #include <atomic>
 #include <pm/cpp/result.hpp>
 
-#include "core/catalog/payload.h"
+#include "catalog/payload.h"
 
 namespace pm::mover {
 

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "copy_job.h"
-#include "core/observe/failpoint.h"
-#include "core/plugin/host_services.h"
+#include "observe/failpoint.h"
+#include "plugin/host_services.h"
 
 namespace pm::mover {
 
@@ -47,7 +47,7 @@ AllocateAnswer allocate_on(TierObject& object, const catalog::Object& wanted,
   const pm_call_context_t context = no_deadline();
   pm_allocate_options_t options{};
   options.size = sizeof options;
-  options.flags = layout == catalog::Layout::slab ? PM_ALLOCATE_SLAB : 0u;
+  options.flags = layout == catalog::Layout::slab ? std::uint32_t{PM_ALLOCATE_SLAB} : 0u;
   options.owner_uid = owner_uid;
   pm_allocation_t allocation{};
   allocation.size = sizeof allocation;
