@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "catalog/command.h"
-#include "ledger/ledger.h"
 #include "google/protobuf/message_lite.h"
+#include "ledger/ledger.h"
 #include "reasons.h"
 #include "tier_table.h"
 
@@ -85,7 +85,6 @@ class Call {
   Invocation invocation_;
   std::atomic<int> references_{1};  // The one who will reply.
 };
-
 
 // The words for a reply that is not a success.
 Status status_of(const catalog::Reply& reply);

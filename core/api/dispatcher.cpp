@@ -3,15 +3,16 @@
 #include <exception>
 #include <new>
 
-#include "observe/log.h"
 #include "methods.h"
+#include "observe/log.h"
 
 // The contract as data, embedded by the assembler.
 __asm__(
     ".section .rodata\n"
     ".balign 16\n"
     "pm_contract_begin:\n"
-    ".incbin \"" PM_CONTRACT_FILE "\"\n"
+    ".incbin \"" PM_CONTRACT_FILE
+    "\"\n"
     "pm_contract_end:\n"
     ".byte 0\n"
     ".previous\n");
@@ -54,11 +55,11 @@ std::uint64_t Dispatcher::call(const pm_engine_t* engine, const char* method,
   invocation.data = data;
   const Method found = find_method(invocation.method);
   if (found == nullptr) {
-    reply_error(invocation,
-                Status(Code::unimplemented,
-                       "this server has no method " + std::string(invocation.method),
-                       "METHOD_UNKNOWN"),
-                {});
+    reply_error(
+        invocation,
+        Status(Code::unimplemented, "this server has no method " + std::string(invocation.method),
+               "METHOD_UNKNOWN"),
+        {});
     return invocation.id;
   }
   try {
@@ -77,8 +78,7 @@ void Dispatcher::cancel(const pm_engine_t* engine, std::uint64_t call) noexcept 
 }
 
 // Sessions are for local clients, whose leases end with their connection.
-std::uint64_t Dispatcher::session_open(const pm_engine_t* engine,
-                                       const pm_principal_t*) noexcept {
+std::uint64_t Dispatcher::session_open(const pm_engine_t* engine, const pm_principal_t*) noexcept {
   return self(engine).next_id_.fetch_add(1, std::memory_order_relaxed);
 }
 

@@ -6,12 +6,12 @@
 #include <utility>
 
 #include "catalog/catalog.h"
+#include "dispatcher.h"
 #include "ledger/ledger.h"
 #include "ledger/recovery.h"
 #include "mover/mover.h"
 #include "observe/log.h"
 #include "plugin/host_services.h"
-#include "dispatcher.h"
 #include "tier_table.h"
 
 namespace pm {
@@ -131,8 +131,8 @@ Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options,
     plugins.push_back(setup.tier);
     mover_tiers.push_back({setup.tier, setup.workers});
   }
-  auto catalog = std::make_unique<catalog::Catalog>(limits_of(options), std::move(*facts),
-                                                    state.epoch);
+  auto catalog =
+      std::make_unique<catalog::Catalog>(limits_of(options), std::move(*facts), state.epoch);
   const std::uint64_t began_ns = ledger::monotonic_now_ns();
   auto found = ledger::recover(repository, parts->names, plugins, trusted_tiers, *catalog);
   if (!found.ok()) return found.status();
@@ -148,8 +148,7 @@ Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options,
   journal.bytes_max = options.journal_bytes_max;
   parts->ledger = std::make_unique<ledger::Ledger>(
       std::move(catalog), journal, repository, state.epoch, state.last_sequence, parts->names,
-      [raw](catalog::Effect effect) { raw->mover->run(std::move(effect)); },
-      std::move(on_fatal));
+      [raw](catalog::Effect effect) { raw->mover->run(std::move(effect)); }, std::move(on_fatal));
   parts->dispatcher = std::make_unique<api::Dispatcher>(*parts->ledger, parts->tiers);
   for (const catalog::CopyGone& gone : found->gone) parts->ledger->submit(gone);
   parts->look_for_orphans();

@@ -16,8 +16,7 @@ constexpr std::uint64_t ms_ns = 1'000'000;
 
 void respond_lease(CommandCall& call, const catalog::Reply& reply) {
   wire::AcquireReadLeaseResponse response;
-  const Status status =
-      call.tiers().describe(reply.view, *response.mutable_payload_descriptor());
+  const Status status = call.tiers().describe(reply.view, *response.mutable_payload_descriptor());
   if (!status.ok()) return call.finish(status, {{"payload", to_text(reply.view.id)}});
   response.mutable_lease_id()->set_value(reply.lease.bytes.data(), reply.lease.bytes.size());
   constexpr std::int64_t second_ns = 1'000'000'000;

@@ -28,11 +28,11 @@ bool parse(const Invocation& invocation, google::protobuf::MessageLite& message)
   const bool good = message.ParseFromArray(invocation.request.data(),
                                            static_cast<int>(invocation.request.size()));
   if (good) return true;
-  reply_error(invocation,
-              Status(Code::invalid_argument,
-                     "the request is not a " + message.GetTypeName() + " message",
-                     "REQUEST_MALFORMED"),
-              {});
+  reply_error(
+      invocation,
+      Status(Code::invalid_argument, "the request is not a " + message.GetTypeName() + " message",
+             "REQUEST_MALFORMED"),
+      {});
   return false;
 }
 

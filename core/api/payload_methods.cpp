@@ -18,8 +18,7 @@ namespace {
 template <typename Response>
 void respond_with_descriptor(CommandCall& call, const catalog::Reply& reply) {
   Response response;
-  const Status status =
-      call.tiers().describe(reply.view, *response.mutable_payload_descriptor());
+  const Status status = call.tiers().describe(reply.view, *response.mutable_payload_descriptor());
   if (!status.ok()) return call.finish(status, {{"payload", to_text(reply.view.id)}});
   call.finish(response);
 }
@@ -79,10 +78,9 @@ void allocate_payload(const Services& services, const Invocation& invocation) {
   constexpr std::uint64_t ms_ns = 1'000'000;
   constexpr std::uint64_t ttl_ms_max = 100ULL * 365 * 24 * 3600 * 1000;
   if (request.ttl_ms() > ttl_ms_max) {
-    return reply_error(invocation,
-                       Status(Code::invalid_argument, "ttl_ms is more than a hundred years",
-                              "TTL_TOO_LONG"),
-                       {});
+    return reply_error(
+        invocation,
+        Status(Code::invalid_argument, "ttl_ms is more than a hundred years", "TTL_TOO_LONG"), {});
   }
   command.request = request_key(invocation, request.request_id());
   command.id = random_payload_id();
@@ -93,8 +91,7 @@ void allocate_payload(const Services& services, const Invocation& invocation) {
   command.owner_uid = caller_uid(invocation);
   command.deadline_ns = wait_deadline_ns(invocation);
   auto* call = new CommandCall(services, invocation,
-                               &respond_with_descriptor<wire::AllocatePayloadResponse>,
-                               command.id);
+                               &respond_with_descriptor<wire::AllocatePayloadResponse>, command.id);
   command.ticket = call->ticket();
   services.ledger.submit(command);
 }

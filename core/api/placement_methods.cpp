@@ -17,8 +17,7 @@ namespace {
 
 void respond_promoted(CommandCall& call, const catalog::Reply& reply) {
   wire::PromoteResponse response;
-  const Status status =
-      call.tiers().describe(reply.view, *response.mutable_payload_descriptor());
+  const Status status = call.tiers().describe(reply.view, *response.mutable_payload_descriptor());
   if (!status.ok()) return call.finish(status, {{"payload", to_text(reply.view.id)}});
   call.finish(response);
 }
@@ -95,8 +94,8 @@ void SpillCall::on_item(const Item& item, const catalog::Reply& reply) {
     item.result->set_ok(true);
     // What was spilled to a tier that keeps nothing has no place any more.
     if (reply.has_view) {
-      const Status status = services().tiers.describe(
-          reply.view, *item.result->mutable_payload_descriptor());
+      const Status status =
+          services().tiers.describe(reply.view, *item.result->mutable_payload_descriptor());
       if (!status.ok()) refuse(*item.result, status);
     }
   }
@@ -147,10 +146,10 @@ void spill_payloads(const Services& services, const Invocation& invocation) {
   if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
   constexpr int ids_max = 256;
   if (request.ids_size() > ids_max) {
-    return reply_error(invocation,
-                       Status(Code::invalid_argument, "more than 256 ids; send them in parts",
-                              "TOO_MANY_IDS"),
-                       {});
+    return reply_error(
+        invocation,
+        Status(Code::invalid_argument, "more than 256 ids; send them in parts", "TOO_MANY_IDS"),
+        {});
   }
   catalog::TierIndex target = catalog::no_tier;
   if (request.target_tier() != core::TIER_UNSPECIFIED) {

@@ -116,14 +116,12 @@ void list_payloads(const Services& services, const Invocation& invocation) {
   if (!parse(invocation, request)) return;
   if (request.page_size() < 0) {
     return reply_error(invocation,
-                       Status(Code::invalid_argument, "page_size is negative",
-                              "PAGE_SIZE_INVALID"),
+                       Status(Code::invalid_argument, "page_size is negative", "PAGE_SIZE_INVALID"),
                        {});
   }
   const auto number = static_cast<std::uint32_t>(request.tier_filter());
   std::uint64_t before = UINT64_MAX;
-  if (!request.page_token().empty() &&
-      !read_page_token(request.page_token(), number, before)) {
+  if (!request.page_token().empty() && !read_page_token(request.page_token(), number, before)) {
     return reply_error(invocation,
                        Status(Code::invalid_argument,
                               "page_token is not one of this list's; start at the first page",
@@ -163,8 +161,8 @@ void list_payloads(const Services& services, const Invocation& invocation) {
 void stats(const Services& services, const Invocation& invocation) {
   payload::manager::admin::v1::StatsRequest request;
   if (!parse(invocation, request)) return;
-  const catalog::Counts counts = services.ledger.read(
-      [](const Catalog& catalog, const Clocks&) { return catalog.counts(); });
+  const catalog::Counts counts =
+      services.ledger.read([](const Catalog& catalog, const Clocks&) { return catalog.counts(); });
   payload::manager::admin::v1::StatsResponse response;
   for (std::size_t index = 0; index < counts.tiers.size(); ++index) {
     const catalog::TierCounts& tier = counts.tiers[index];

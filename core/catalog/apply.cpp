@@ -155,31 +155,20 @@ void Catalog::on(const Cancel& command) {
     break;
   }
   if (!operation.waiters.empty() || operation.stage == Stage::running) return;
-  const Slot payload = operation.payload;
-  const bool allocation = operation.action == Action::allocate;
-  const TierIndex tier = operation.tier;
-  end_operation(slot);
-  if (allocation) erase(payload, 0);
-  pump(tier);
+  abandon(slot, Reason::request_cancelled);
 }
 
 void Catalog::on(const Shutdown&) {
   stopping_ = true;
   for (Tier& tier : tiers_) {
     while (!tier.waiting.empty()) {
-      const Slot slot = tier.waiting.begin()->second;
-      const Slot payload = operations_[slot].payload;
-      const bool allocation = operations_[slot].action == Action::allocate;
-      refuse_all(slot, Reason::shutting_down);
-      end_operation(slot);
-      if (allocation) erase(payload, 0);
+      abandon(tier.waiting.begin()->second, Reason::shutting_down);
     }
   }
   const auto waiting = operation_by_ticket_;
   for (const auto& [ticket, slot] : waiting) {
     if (operations_[slot].stage == Stage::waiting_for_leases) {
-      refuse_all(slot, Reason::shutting_down);
-      end_operation(slot);
+      abandon(slot, Reason::shutting_down);
     }
   }
 }
@@ -199,15 +188,8 @@ void Catalog::on(const Tick&) {
   const auto wall = static_cast<std::uint64_t>(now_.wall_ns);
   while (const Slot slot = due(lease_due_, now_.mono_ns)) end_lease(slot);
   while (const Slot slot = due(operation_due_, now_.mono_ns)) {
-    const Operation& operation = operations_[slot];
-    const Slot payload = operation.payload;
-    const TierIndex tier = operation.tier;
-    const bool allocation = operation.action == Action::allocate;
-    refuse_all(slot, operation.stage == Stage::waiting_for_leases ? Reason::payload_leased
-                                                                  : Reason::tier_full);
-    end_operation(slot);
-    if (allocation) erase(payload, 0);
-    pump(tier);
+    const bool leased = operations_[slot].stage == Stage::waiting_for_leases;
+    abandon(slot, leased ? Reason::payload_leased : Reason::tier_full);
   }
   while (const Slot slot = due(removal_due_, now_.mono_ns)) {
     removal_due_.remove(doomed_[slot].not_before_ns, slot);

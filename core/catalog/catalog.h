@@ -143,8 +143,8 @@ class Catalog {
     std::uint64_t leaving_bytes = 0;  // Of those: will be free without anyone's help.
     std::uint64_t copies = 0;
     std::uint64_t listed_bytes = 0;
-    std::uint32_t evictions_failed = 0;             // In a row.
-    std::map<std::uint64_t, Slot> waiting;          // Operations, first come first served.
+    std::uint32_t evictions_failed = 0;     // In a row.
+    std::map<std::uint64_t, Slot> waiting;  // Operations, first come first served.
     std::uint64_t waiting_bytes = 0;
     OrderedIndex listed;   // order -> payload
     OrderedIndex victims;  // (priority, touch) -> payload
@@ -180,6 +180,8 @@ class Catalog {
   enum class Room : std::uint8_t { coming, perhaps, never };
   std::uint64_t charge(TierIndex tier, std::uint64_t length) const;
   bool admit(Slot operation);
+  void enqueue(Slot operation);
+  void abandon(Slot operation, Reason reason);
   Room make_room(TierIndex tier, std::uint64_t bytes, int depth);
   bool evict(Slot payload, TierIndex tier, int depth);
   void pump(TierIndex tier);

@@ -166,8 +166,9 @@ struct Tick {};
 // The host stops: everyone who waits is answered.
 struct Shutdown {};
 
-using Command = std::variant<Allocate, Commit, Delete, Promote, Spill, AcquireLease, ReleaseLease,
-                             Cancel, Allocated, Sealed, Moved, Removed, Found, CopyGone, Tick, Shutdown>;
+using Command =
+    std::variant<Allocate, Commit, Delete, Promote, Spill, AcquireLease, ReleaseLease, Cancel,
+                 Allocated, Sealed, Moved, Removed, Found, CopyGone, Tick, Shutdown>;
 
 // ---- replies ----
 

@@ -259,6 +259,12 @@ void Catalog::unindex_due(Slot slot) {
 // The payload is gone at once; its copies go when nobody reads them any more.
 void Catalog::erase(Slot slot, std::uint64_t not_before_ns) {
   Payload& payload = payloads_[slot];
+  if (payload.operation != no_slot && operations_[payload.operation].stage != Stage::running) {
+    // Who waits behind it is let in when the tiers have removed the copies.
+    const Slot waiting = payload.operation;
+    refuse_all(waiting, Reason::payload_not_found);
+    end_operation(waiting);
+  }
   if (payload.phase == Phase::committed || payload.phase == Phase::lost) {
     PayloadRecord record;
     record.id = payload.id;
@@ -277,8 +283,7 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns) {
   }
   each_copy(payload, [&](const Copy& copy) {
     if (survives_power(copy.tier)) changes_->power = true;
-    doom(object_of(payload, copy), copy.leases + (copy.generation == read ? 1 : 0),
-         not_before_ns);
+    doom(object_of(payload, copy), copy.leases + (copy.generation == read ? 1 : 0), not_before_ns);
   });
   payload_by_id_.remove(slot);
   payloads_.remove(slot);

@@ -153,8 +153,7 @@ void Catalog::promote(Slot slot, const Promote& command, const Waiter& waiter) {
     return refuse(waiter, Reason::tier_keeps_no_bytes);
   }
   if (tier.failed) return refuse(waiter, Reason::tier_failed);
-  if (command.drop_source && payload.retention.require_durable &&
-      !survives_power(command.tier)) {
+  if (command.drop_source && payload.retention.require_durable && !survives_power(command.tier)) {
     return refuse(waiter, Reason::target_not_durable);
   }
   const TierIndex current = shown(payload)->tier;

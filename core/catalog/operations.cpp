@@ -113,8 +113,8 @@ void Catalog::on(const Allocate& command) {
   operations_[operation].deadline_ns = command.deadline_ns;
   attach(operation, waiter);
   if (admit(operation)) return;
-  refuse_all(operation, waiting_count_ >= limits_.waiters_max ? Reason::waiters_full
-                                                              : Reason::tier_full);
+  refuse_all(operation,
+             waiting_count_ >= limits_.waiters_max ? Reason::waiters_full : Reason::tier_full);
   end_operation(operation);
   erase(slot, 0);
 }
@@ -146,8 +146,7 @@ void Catalog::on(const Allocated& report) {
       tiers_[tier].used_bytes += operation.room_bytes;
     }
     const bool full = report.outcome.code == code_resource_exhausted;
-    refuse_all(report.operation, full ? Reason::tier_full : Reason::storage_error,
-               &report.outcome);
+    refuse_all(report.operation, full ? Reason::tier_full : Reason::storage_error, &report.outcome);
     if (report.outcome.code == code_data_loss) fail_tier(tier);
     const std::uint64_t bytes = operation.room_bytes;
     end_operation(report.operation);
@@ -196,11 +195,10 @@ void Catalog::on(const Sealed& report) {
   Operation& operation = operations_[report.operation];
   const Slot slot = operation.payload;
   if (!report.outcome.ok()) {
-    const bool shortened = report.outcome.code == code_failed_precondition ||
-                           report.outcome.code == code_not_found;
+    const bool shortened =
+        report.outcome.code == code_failed_precondition || report.outcome.code == code_not_found;
     if (report.outcome.code == code_data_loss) fail_tier(operation.tier);
-    refuse_all(report.operation,
-               shortened ? Reason::writer_changed_length : Reason::storage_error,
+    refuse_all(report.operation, shortened ? Reason::writer_changed_length : Reason::storage_error,
                &report.outcome);
     return end_operation(report.operation);
   }
@@ -225,21 +223,9 @@ void Catalog::on(const Delete& command) {
   }
   const Payload& payload = payloads_[slot];
   if (payload.leases > 0 && !command.force) return refuse(waiter, Reason::payload_leased);
-  if (payload.operation != no_slot) {
-    // The tier is sealing it, and must not be asked to remove it meanwhile.
-    if (operations_[payload.operation].action != Action::move) {
-      return refuse(waiter, Reason::payload_busy);
-    }
-    if (operations_[payload.operation].stage != Stage::running) {
-      const Slot operation = payload.operation;
-      const TierIndex tier = operations_[operation].tier;
-      refuse_all(operation, Reason::payload_not_found);
-      end_operation(operation);
-      pump(tier);
-      if (payload_by_id_.find(command.id) != slot) {
-        return refuse(waiter, Reason::payload_not_found);
-      }
-    }
+  // A tier that is sealing it must not be asked to remove it meanwhile.
+  if (payload.operation != no_slot && operations_[payload.operation].action != Action::move) {
+    return refuse(waiter, Reason::payload_busy);
   }
   erase(slot, 0);
   Reply reply;

@@ -82,7 +82,7 @@ struct Payload {
   std::uint64_t order = 0;         // Counts allocations; what lists are ordered by.
   std::uint64_t touch = 0;         // Counts uses; 0: not among the victims of its tier.
   Checksum checksum;
-  Copy first;                              // Valid when first.generation is not 0.
+  Copy first;                               // Valid when first.generation is not 0.
   std::unique_ptr<std::vector<Copy>> more;  // Further copies, rarely any.
   Slot hash_next = no_slot;
   Slot operation = no_slot;  // What is being done with it: one thing at a time.

@@ -26,7 +26,7 @@ std::uint64_t Catalog::charge(TierIndex tier, std::uint64_t length) const {
 // Takes the operation's room and runs it, or lets it wait. False: there will be no room, and
 // nothing was changed.
 bool Catalog::admit(Slot slot) {
-  Operation& operation = operations_[slot];
+  const Operation& operation = operations_[slot];
   Tier& tier = tiers_[operation.tier];
   const std::uint64_t bytes = operation.room_bytes;
   if (bytes > tier.facts.capacity_bytes) return false;
@@ -36,18 +36,37 @@ bool Catalog::admit(Slot slot) {
     return true;
   }
   if (waiting_count_ >= limits_.waiters_max) return false;
-  const Room room = make_room(operation.tier, tier.waiting_bytes + bytes, 0);
-  if (room == Room::never) return false;
-  Operation& waiting = operations_[slot];
-  waiting.stage = Stage::waiting_for_room;
-  waiting.queue_number = ++queue_number_;
-  if (waiting.deadline_ns == 0) waiting.deadline_ns = now_.mono_ns + limits_.wait_max_ns;
-  operation_due_.insert(waiting.deadline_ns, slot);
-  tier.waiting.emplace(waiting.queue_number, slot);
-  tier.waiting_bytes += bytes;
-  ++waiting_count_;
-  pump(waiting.tier);
+  if (make_room(operation.tier, tier.waiting_bytes + bytes, 0) == Room::never) return false;
+  enqueue(slot);
+  pump(operation.tier);
   return true;
+}
+
+// The operation waits for room behind all others.
+void Catalog::enqueue(Slot slot) {
+  Operation& operation = operations_[slot];
+  Tier& tier = tiers_[operation.tier];
+  operation.stage = Stage::waiting_for_room;
+  operation.queue_number = ++queue_number_;
+  if (operation.deadline_ns == 0) operation.deadline_ns = now_.mono_ns + limits_.wait_max_ns;
+  operation_due_.insert(operation.deadline_ns, slot);
+  tier.waiting.emplace(operation.queue_number, slot);
+  tier.waiting_bytes += operation.room_bytes;
+  ++waiting_count_;
+}
+
+// An operation that waits will not run: its callers are told why.
+void Catalog::abandon(Slot slot, Reason reason) {
+  const Operation& operation = operations_[slot];
+  const Slot payload = operation.payload;
+  const bool allocation = operation.action == Action::allocate;
+  const TierIndex tier = operation.tier;
+  const TierIndex source = operation.source_tier;
+  refuse_all(slot, reason);
+  end_operation(slot);
+  if (allocation) erase(payload, 0);
+  pump(tier);
+  if (source != no_tier) pump(source);
 }
 
 // Sees to it that `bytes` will fit once everything that is leaving has left.
@@ -94,14 +113,21 @@ bool Catalog::evict(Slot slot, TierIndex tier, int depth) {
   }
   const std::uint64_t bytes = charge(target, payload.size_bytes);
   Tier& below = tiers_[target];
-  if (!below.waiting.empty() || below.used_bytes + bytes > below.facts.capacity_bytes) {
-    // The tier below makes room first; this victim is asked again when it has.
-    if (depth < static_cast<int>(tiers_.size())) make_room(target, bytes, depth + 1);
-    if (below.used_bytes + bytes > below.facts.capacity_bytes) return false;
+  const bool fits = below.waiting.empty() && below.used_bytes + bytes <= below.facts.capacity_bytes;
+  if (!fits) {
+    // The tier below makes room first, and the victim waits for it there.
+    if (depth >= static_cast<int>(tiers_.size()) || waiting_count_ >= limits_.waiters_max ||
+        make_room(target, below.waiting_bytes + bytes, depth + 1) == Room::never) {
+      return false;
+    }
   }
   const Slot move = start_move(slot, target, true);
   operations_[move].eviction = true;
-  below.used_bytes += operations_[move].room_bytes;
+  if (!fits) {
+    enqueue(move);
+    return true;
+  }
+  below.used_bytes += bytes;
   run(move);
   return true;
 }
@@ -122,11 +148,7 @@ void Catalog::pump(TierIndex index) {
     if (!hopeless && make_room(index, bytes, 0) != Room::never) return;
     if (!hopeless && tier.leaving_bytes > 0) return;
     tier.evictions_failed = 0;
-    const Slot payload = operations_[slot].payload;
-    const bool allocation = operations_[slot].action == Action::allocate;
-    refuse_all(slot, Reason::tier_full);
-    end_operation(slot);
-    if (allocation) erase(payload, 0);
+    return abandon(slot, Reason::tier_full);  // It pumps again.
   }
 }
 

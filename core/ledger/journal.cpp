@@ -108,10 +108,12 @@ bool Journal::write_waiting() {
     power = power || group.power;
   }
   const std::vector<pm_operation_t>& operations = writer_.operations();
-  const pm_batch_t batch{
-      sizeof(pm_batch_t), power ? PM_DURABILITY_POWER : PM_DURABILITY_PROCESS, epoch_,
-      sequence_ + 1,      operations.data(),
-      operations.size()};
+  const pm_batch_t batch{sizeof(pm_batch_t),
+                         power ? PM_DURABILITY_POWER : PM_DURABILITY_PROCESS,
+                         epoch_,
+                         sequence_ + 1,
+                         operations.data(),
+                         operations.size()};
   const std::uint64_t lsn = batch_.back().lsn;
   const Status status = dead_ ? Status(Code::aborted, "the journal has ended") : apply(batch);
   records_waiting_.fetch_sub(records, std::memory_order_relaxed);

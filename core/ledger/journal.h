@@ -19,10 +19,10 @@
 namespace pm::ledger {
 
 struct JournalOptions {
-  std::uint64_t records_max = 100'000;           // Waiting; more is refused by is_full().
-  std::uint64_t bytes_max = 64ULL << 20;         // Of those, about.
-  std::uint64_t batch_records_max = 1024;        // In one transaction of the repository.
-  std::uint64_t retry_delay_ns = 10'000'000;     // Doubles up to a second.
+  std::uint64_t records_max = 100'000;        // Waiting; more is refused by is_full().
+  std::uint64_t bytes_max = 64ULL << 20;      // Of those, about.
+  std::uint64_t batch_records_max = 1024;     // In one transaction of the repository.
+  std::uint64_t retry_delay_ns = 10'000'000;  // Doubles up to a second.
 };
 
 // Carries records to the repository, in order, many callers' in one transaction (group commit).

@@ -40,8 +40,8 @@ thread_local ChangesPool changes_pool;
 }  // namespace
 
 Ledger::Ledger(std::unique_ptr<catalog::Catalog> catalog, const JournalOptions& options,
-               const pm_repository_t* repository, std::uint64_t epoch,
-               std::uint64_t last_sequence, const TierNames& tiers, std::function<void(Effect)> run_effect,
+               const pm_repository_t* repository, std::uint64_t epoch, std::uint64_t last_sequence,
+               const TierNames& tiers, std::function<void(Effect)> run_effect,
                std::function<void(const Status&)> on_fatal)
     : catalog_(std::move(catalog)),
       run_effect_(std::move(run_effect)),

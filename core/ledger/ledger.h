@@ -12,8 +12,8 @@
 #include <variant>
 #include <vector>
 
-#include "clocks.h"
 #include "catalog/catalog.h"
+#include "clocks.h"
 #include "journal.h"
 
 namespace pm::ledger {

@@ -71,7 +71,8 @@ Status restore_tiers(const pm_repository_t* repository, const TierNames& names,
     if (record->failed && !trust) {
       log::error("recovery", "tier '" + name +
                                  "' failed to sync earlier and is out of service; when its medium "
-                                 "is sound again, start with --trust-tier " + name);
+                                 "is sound again, start with --trust-tier " +
+                                 name);
       catalog.restore(*record);
     }
     return Status{};
@@ -110,8 +111,8 @@ Result<Recovered> recover(const pm_repository_t* repository, const TierNames& na
 
 void report_objects(const pm_tier_t* tier, catalog::TierIndex index, Ledger& ledger,
                     const std::atomic<bool>& stop) {
-  const auto* extension = static_cast<const pm_tier_enumerate_t*>(
-      tier->get_extension(tier, PM_TIER_ENUMERATE));
+  const auto* extension =
+      static_cast<const pm_tier_enumerate_t*>(tier->get_extension(tier, PM_TIER_ENUMERATE));
   if (extension == nullptr) return;
   struct Visit {
     catalog::TierIndex index;
@@ -131,8 +132,7 @@ void report_objects(const pm_tier_t* tier, catalog::TierIndex index, Ledger& led
         found.object.generation = object->object.generation;
         found.object.length = object->length;
         found.object.cookie.length = object->cookie.length;
-        std::memcpy(found.object.cookie.bytes.data(), object->cookie.bytes,
-                    object->cookie.length);
+        std::memcpy(found.object.cookie.bytes.data(), object->cookie.bytes, object->cookie.length);
         visit.ledger.submit(found);
         return !visit.stop.load();
       },

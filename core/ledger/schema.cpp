@@ -83,8 +83,8 @@ constexpr std::array kinds = {
     kind(kind_request, "request", request_fields),
     kind(kind_tier, "tier", tier_fields),
 };
-constexpr pm_schema_t the_schema = {sizeof(pm_schema_t), schema_version, kinds.data(),
-                                    kinds.size(), 0};
+constexpr pm_schema_t the_schema = {sizeof(pm_schema_t), schema_version, kinds.data(), kinds.size(),
+                                    0};
 
 // Values of a visited record, by field.
 class Fields {

@@ -48,9 +48,9 @@ class CopyJob {
         stopping_(stopping),
         source_async_(async_of(source.tier)),
         target_async_(async_of(target.tier)),
-        chunk_bytes_(std::clamp(
-            std::max(preferred_chunk(source.tier), preferred_chunk(target.tier)),
-            chunk_bytes_min, chunk_bytes_max)),
+        chunk_bytes_(
+            std::clamp(std::max(preferred_chunk(source.tier), preferred_chunk(target.tier)),
+                       chunk_bytes_min, chunk_bytes_max)),
         chunks_((length + chunk_bytes_ - 1) / chunk_bytes_),
         depth_(std::min<std::uint64_t>(chunks_, depth_max)) {}
 
@@ -133,9 +133,9 @@ void CopyJob::finish(Chunk& chunk, pm_status_t code, std::uint64_t count, std::s
 void CopyJob::transfer(const pm_tier_async_t* async, const TierObject& object, Chunk& chunk,
                        std::uint64_t offset, bool is_write) {
   if (async != nullptr) {
-    const pm_transfer_t transfer{sizeof(pm_transfer_t), is_write ? 1u : 0u, object.id,
-                                 object.cookie,         offset,             chunk.length,
-                                 chunk.buffer.get(),    &CopyJob::on_done,  &chunk};
+    const pm_transfer_t transfer{
+        sizeof(pm_transfer_t), is_write ? 1u : 0u, object.id,         object.cookie, offset,
+        chunk.length,          chunk.buffer.get(), &CopyJob::on_done, &chunk};
     if (async->submit(object.tier, &transfer) == PM_OK) return;
   }
   // Also when the tier has too much under way: one that waits its turn is better than none.

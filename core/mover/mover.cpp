@@ -92,9 +92,8 @@ bool Mover::is_inline(const catalog::Object& object) const {
 void Mover::run(catalog::Effect effect) {
   if (const auto* allocation = std::get_if<catalog::AllocateEffect>(&effect)) {
     if (is_inline(allocation->object)) return allocate(*allocation);
-    tiers_[allocation->object.tier].workers->add([this, effect = *allocation] {
-      allocate(effect);
-    });
+    tiers_[allocation->object.tier].workers->add(
+        [this, effect = *allocation] { allocate(effect); });
   } else if (const auto* sealing = std::get_if<catalog::SealEffect>(&effect)) {
     if (is_inline(sealing->object)) return seal(*sealing);
     tiers_[sealing->object.tier].workers->add([this, effect = *sealing] { seal(effect); });
@@ -118,8 +117,8 @@ void Mover::seal(const catalog::SealEffect& effect) {
   PM_FAILPOINT("mover.before_seal");
   const TierObject object = tier_object(tiers_[effect.object.tier].tier, effect.object);
   const pm_call_context_t context = no_deadline();
-  const pm_status_t code = object.tier->seal(object.tier, &context, &object.id, &object.cookie,
-                                             effect.object.length);
+  const pm_status_t code =
+      object.tier->seal(object.tier, &context, &object.id, &object.cookie, effect.object.length);
   PM_FAILPOINT("mover.after_seal");
   report_(catalog::Sealed{effect.operation, outcome_of(code)});
 }
@@ -128,8 +127,8 @@ void Mover::remove(const catalog::RemoveEffect& effect) {
   PM_FAILPOINT("mover.before_remove");
   const TierObject object = tier_object(tiers_[effect.object.tier].tier, effect.object);
   const pm_call_context_t context = no_deadline();
-  const pm_status_t code = object.tier->remove(object.tier, &context, &object.id, &object.cookie,
-                                               effect.object.length);
+  const pm_status_t code =
+      object.tier->remove(object.tier, &context, &object.id, &object.cookie, effect.object.length);
   PM_FAILPOINT("mover.after_remove");
   report_(catalog::Removed{effect.object.generation, outcome_of(code)});
 }
@@ -154,8 +153,8 @@ void Mover::move(const catalog::MoveEffect& effect) {
     report.source_is_bad = copied.source_is_bad;
   } else {
     report.checksum = copied.checksum;
-    report.outcome = outcome_of(target.tier->seal(target.tier, &context, &target.id,
-                                                  &target.cookie, effect.target.length));
+    report.outcome = outcome_of(
+        target.tier->seal(target.tier, &context, &target.id, &target.cookie, effect.target.length));
   }
   if (!report.outcome.ok()) {
     target.tier->remove(target.tier, &context, &target.id, &target.cookie, effect.target.length);

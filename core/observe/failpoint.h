@@ -20,9 +20,8 @@ inline void pass_failpoint(std::string_view name) {
   }();
   if (plan.empty()) return;
   static const std::size_t colon = plan.find(':');
-  static std::atomic<long> left{colon == std::string::npos
-                                    ? 1
-                                    : std::strtol(plan.c_str() + colon + 1, nullptr, 10)};
+  static std::atomic<long> left{
+      colon == std::string::npos ? 1 : std::strtol(plan.c_str() + colon + 1, nullptr, 10)};
   if (std::string_view(plan).substr(0, colon) == name && --left == 0) ::raise(SIGKILL);
 }
 
