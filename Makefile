@@ -1,0 +1,45 @@
+# Thin: everything is in CMake and in the scripts that these lines call.
+
+JOBS ?= $(shell nproc)
+
+.PHONY: help setup demo test sanitize perf format clean
+
+help:
+	@echo 'make demo      set up, build, and show the main job on a real file'
+	@echo 'make test      set up, build with assertions and failpoints, run every test'
+	@echo 'make sanitize  the same tests of core, plugins and clients under ASan+UBSan and TSan'
+	@echo 'make perf      set up, build for release, measure (one JSON object a line)'
+	@echo 'make format    clang-format on every source'
+
+setup:
+	@packaging/setup.sh
+
+build/%/build.ninja:
+	cmake --preset $*
+
+build-%: setup
+	@[ -f build/$*/build.ninja ] || cmake --preset $*
+	@cmake --build build/$* -j $(JOBS)
+
+demo: setup
+	@[ -f build/release/build.ninja ] || cmake --preset release -DPM_BUILD_TESTS=OFF
+	@cmake --build build/release -j $(JOBS) --target demo_products
+	@packaging/demo.sh build/release
+
+test: build-test
+	@tests/run.sh test
+
+sanitize: setup
+	@tests/run.sh asan
+	@tests/run.sh tsan
+
+perf: setup
+	@cmake --preset release -DPM_BUILD_TESTS=ON > build/release-configure.log 2>&1 || (cat build/release-configure.log; false)
+	@cmake --build build/release -j $(JOBS)
+	@tests/perf/run.sh build/release
+
+format:
+	@git ls-files '*.h' '*.hpp' '*.c' '*.cpp' | xargs clang-format -i
+
+clean:
+	rm -rf build
