@@ -1,4 +1,4 @@
-#include "config/config.h"
+#include "core/config/config.h"
 
 #include <unistd.h>
 
@@ -10,10 +10,10 @@
 #include <sstream>
 #include <system_error>
 
-#include "config/directories.h"
-#include "config/environment.h"
-#include "config/section.h"
-#include "config/toml_reader.h"
+#include "core/config/directories.h"
+#include "core/config/environment.h"
+#include "core/config/section.h"
+#include "core/config/toml_reader.h"
 
 namespace pm {
 namespace fs = std::filesystem;
@@ -337,6 +337,19 @@ HostConfig load_config(const ConfigSources& sources, Errors& errors) {
   config.document = *std::move(root);
   Reader(sources, config, errors).read();
   return config;
+}
+
+std::string spill_target(const HostConfig& config, std::size_t from,
+                         const std::vector<bool>& is_durable) {
+  const TierConfig& tier = config.tiers[from];
+  if (tier.spill_to.has_value()) return *tier.spill_to;
+  const TierConfig* best = nullptr;
+  for (std::size_t i = 0; i < config.tiers.size(); ++i) {
+    const TierConfig& candidate = config.tiers[i];
+    if (candidate.rank <= tier.rank || !is_durable[i]) continue;
+    if (best == nullptr || candidate.rank < best->rank) best = &candidate;
+  }
+  return best == nullptr ? std::string() : best->name;
 }
 
 }  // namespace pm

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "config/value.h"
+#include "core/config/value.h"
 
 // The host's configuration: TOML, overridden by the environment and by options, typed and checked.
 // Every error is reported, each with its place, its key, what was found and what is allowed.
@@ -106,6 +106,12 @@ const char* default_config_text();
 
 // The effective configuration as TOML, each key with its origin in a comment; secrets hidden.
 std::string print_config(const HostConfig& config);
+
+// Where the victims of tier `from` go: its spill_to when that is set, else the next slower tier
+// whose entry in `is_durable` (in the order of config.tiers: it keeps bytes and survives power) is
+// true. Empty: nowhere.
+std::string spill_target(const HostConfig& config, std::size_t from,
+                         const std::vector<bool>& is_durable);
 
 // Keys whose values differ between two configurations ("leases.max_ms"), without the values.
 std::vector<std::string> changed_keys(const HostConfig& before, const HostConfig& after);

@@ -1,9 +1,9 @@
-#include "config/directories.h"
+#include "core/config/directories.h"
 
 #include <system_error>
 #include <utility>
 
-#include "config/variables.h"
+#include "core/config/variables.h"
 
 namespace pm::config {
 namespace fs = std::filesystem;

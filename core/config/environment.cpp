@@ -1,4 +1,4 @@
-#include "config/environment.h"
+#include "core/config/environment.h"
 
 #include <algorithm>
 #include <cctype>
@@ -6,7 +6,7 @@
 #include <memory>
 #include <string_view>
 
-#include "config/toml_reader.h"
+#include "core/config/toml_reader.h"
 
 namespace pm::config {
 namespace {

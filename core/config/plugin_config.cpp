@@ -1,10 +1,10 @@
-#include "config/plugin_config.h"
+#include "core/config/plugin_config.h"
 
 #include <pm/frontend.h>
 #include <pm/repository.h>
 #include <pm/tier.h>
 
-#include "config/schema.h"
+#include "core/config/schema.h"
 
 namespace pm {
 namespace {
@@ -15,6 +15,7 @@ using config::Value;
 // `owner` is the table that holds `plugin` and `config`; returns the JSON for create().
 std::string check_one(Value& owner, const std::string& plugin, const char* kind,
                       const std::string& prefix, const SchemaLookup& look_up, Errors& errors) {
+  if (plugin.empty()) return {};  // Refused already.
   const Value& named = *owner.table()->find("plugin");
   const PluginSchema found = look_up(plugin, kind);
   if (!found.problem.empty()) {
@@ -33,24 +34,32 @@ std::string check_one(Value& owner, const std::string& plugin, const char* kind,
   return config::to_json(table);
 }
 
+// Calls `body` with each item of `list` and its table, when the tree has a table for each of them;
+// a tree that was refused may not.
+template <typename Item, typename Body>
+void each(std::vector<Item>& items, Value* list, Body body) {
+  config::Array* tables = list == nullptr ? nullptr : list->array();
+  if (tables == nullptr || tables->size() != items.size()) return;
+  for (std::size_t i = 0; i < items.size(); ++i) body(items[i], (*tables)[i]);
+}
+
 }  // namespace
 
-void check_plugin_configs(HostConfig& config, const SchemaLookup& look_up, Errors& errors) {
-  config::Table& root = *config.document.table();
-  config.repository.config_json = check_one(*root.find("repository"), config.repository.plugin,
-                                            PM_KIND_REPOSITORY, "repository", look_up, errors);
-  config::Array& tiers = *root.find("tier")->array();
-  for (std::size_t i = 0; i < config.tiers.size(); ++i) {
-    TierConfig& tier = config.tiers[i];
+void check_plugin_configs(HostConfig& config, const SchemaLookup& look_up, config::Errors& errors) {
+  config::Table* root = config.document.table();
+  if (root == nullptr) return;
+  if (Value* repository = root->find("repository")) {
+    config.repository.config_json = check_one(*repository, config.repository.plugin,
+                                              PM_KIND_REPOSITORY, "repository", look_up, errors);
+  }
+  each(config.tiers, root->find("tier"), [&](TierConfig& tier, Value& table) {
     tier.config_json =
-        check_one(tiers[i], tier.plugin, PM_KIND_TIER, "tier." + tier.name, look_up, errors);
-  }
-  config::Array& frontends = *root.find("frontend")->array();
-  for (std::size_t i = 0; i < config.frontends.size(); ++i) {
-    FrontendConfig& frontend = config.frontends[i];
-    frontend.config_json = check_one(frontends[i], frontend.plugin, PM_KIND_FRONTEND,
+        check_one(table, tier.plugin, PM_KIND_TIER, "tier." + tier.name, look_up, errors);
+  });
+  each(config.frontends, root->find("frontend"), [&](FrontendConfig& frontend, Value& table) {
+    frontend.config_json = check_one(table, frontend.plugin, PM_KIND_FRONTEND,
                                      "frontend." + frontend.name, look_up, errors);
-  }
+  });
 }
 
 }  // namespace pm

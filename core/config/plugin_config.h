@@ -2,7 +2,7 @@
 
 #include <functional>
 
-#include "config/config.h"
+#include "core/config/config.h"
 
 namespace pm {
 
@@ -16,7 +16,8 @@ struct PluginSchema {
 using SchemaLookup = std::function<PluginSchema(const std::string& id, const char* kind)>;
 
 // Checks the tables [repository.config], [tier.config] and [frontend.config] against the schemas
-// of their plugins, fills in defaults, and sets each config_json.
+// of their plugins, fills in defaults, and sets each config_json. Also takes a configuration in
+// which load_config() found errors, to report all there are.
 void check_plugin_configs(HostConfig& config, const SchemaLookup& look_up, config::Errors& errors);
 
 }  // namespace pm

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <map>
 
-#include "config/config.h"
+#include "core/config/config.h"
 
 namespace pm {
 namespace {

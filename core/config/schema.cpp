@@ -1,4 +1,4 @@
-#include "config/schema.h"
+#include "core/config/schema.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include <regex>
 #include <string_view>
 
-#include "config/section.h"
+#include "core/config/section.h"
 
 namespace pm::config {
 namespace json = boost::json;

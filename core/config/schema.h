@@ -4,7 +4,7 @@
 #include <pm/cpp/result.hpp>
 #include <string>
 
-#include "config/value.h"
+#include "core/config/value.h"
 
 namespace pm::config {
 

@@ -1,9 +1,9 @@
-#include "config/section.h"
+#include "core/config/section.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "config/size_text.h"
+#include "core/config/size_text.h"
 
 namespace pm::config {
 

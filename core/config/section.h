@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "config/value.h"
+#include "core/config/value.h"
 
 namespace pm::config {
 

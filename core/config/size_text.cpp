@@ -1,4 +1,4 @@
-#include "config/size_text.h"
+#include "core/config/size_text.h"
 
 #include <charconv>
 

@@ -1,4 +1,4 @@
-#include "config/toml_reader.h"
+#include "core/config/toml_reader.h"
 
 // The library's assertions end the process on some kinds of bad input; without them it reports
 // these as errors, like any other. NDEBUG would turn them into promises to the optimizer instead,

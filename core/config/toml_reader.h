@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "config/value.h"
+#include "core/config/value.h"
 
 namespace pm::config {
 

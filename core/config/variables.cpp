@@ -1,4 +1,4 @@
-#include "config/variables.h"
+#include "core/config/variables.h"
 
 #include <string_view>
 

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "config/value.h"
+#include "core/config/value.h"
 
 namespace pm::config {
 

@@ -1,4 +1,4 @@
-#include "observe/log.h"
+#include "core/observe/log.h"
 
 #include <spdlog/details/log_msg.h>
 #include <spdlog/details/os.h>

@@ -1,11 +1,11 @@
-#include "plugin/host_services.h"
+#include "core/plugin/host_services.h"
 
 #include <cstring>
 #include <fstream>
 #include <string_view>
 #include <utility>
 
-#include "observe/log.h"
+#include "core/observe/log.h"
 
 namespace pm {
 namespace {

@@ -1,4 +1,4 @@
-#include "plugin/instance.h"
+#include "core/plugin/instance.h"
 
 #include <cstring>
 

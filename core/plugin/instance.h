@@ -10,8 +10,8 @@
 #include <string>
 #include <utility>
 
-#include "plugin/host_services.h"
-#include "plugin/plugin_library.h"
+#include "core/plugin/host_services.h"
+#include "core/plugin/plugin_library.h"
 
 namespace pm {
 

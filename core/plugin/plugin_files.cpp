@@ -1,4 +1,4 @@
-#include "plugin/plugin_files.h"
+#include "core/plugin/plugin_files.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

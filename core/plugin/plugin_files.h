@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "plugin/plugin_note.h"
+#include "core/plugin/plugin_note.h"
 
 // Finds plugins without running any of their code.
 

@@ -1,4 +1,4 @@
-#include "plugin/plugin_library.h"
+#include "core/plugin/plugin_library.h"
 
 #include <boost/dll/shared_library.hpp>
 #include <exception>

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <pm/cpp/result.hpp>
 
-#include "plugin/plugin_files.h"
+#include "core/plugin/plugin_files.h"
 
 namespace pm {
 

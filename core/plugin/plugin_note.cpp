@@ -1,4 +1,4 @@
-#include "plugin/plugin_note.h"
+#include "core/plugin/plugin_note.h"
 
 #include <elf.h>
 #include <pm/frontend.h>

@@ -1,0 +1,184 @@
+#include "host.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <system_error>
+
+#include "core/observe/log.h"
+
+namespace pm {
+namespace fs = std::filesystem;
+namespace {
+
+// Makes `path` with what is missing above it, for the host's user alone. True: it was not there.
+Result<bool> make_directory(const fs::path& path) {
+  std::error_code error;
+  const bool made = fs::create_directories(path, error);
+  if (!error && made) fs::permissions(path, fs::perms::owner_all, error);
+  if (error) {
+    return Status{Code::failed_precondition,
+                  path.string() + ": cannot be made: " + error.message()};
+  }
+  return made;
+}
+
+// Exits without draining: replies must not leave, and what is durable is recovered at the next
+// start. Sockets that stay behind are taken over then.
+[[noreturn]] void end_at_once(const Status& why) {
+  log::error("host", "fatal, the host ends at once: " + why.to_string());
+  std::_Exit(kExitFailure);
+}
+
+EngineOptions engine_options(const HostConfig& config) {
+  EngineOptions options;
+  options.lease_default_ms = config.leases.default_ms;
+  options.lease_max_ms = config.leases.max_ms;
+  options.waiters_max = static_cast<decltype(options.waiters_max)>(config.limits.waiters_max);
+  options.journal_records_max = config.limits.journal_records_max;
+  options.journal_bytes_max = config.limits.journal_bytes_max;
+  options.allocate_wait_ms_max = config.limits.allocate_wait_ms_max;
+  options.uncommitted_ms_max = config.limits.uncommitted_ms_max;
+  options.request_ids_max =
+      static_cast<decltype(options.request_ids_max)>(config.limits.request_ids_max);
+  options.payload_bytes_max = config.limits.payload_bytes_max;
+  options.orphan_grace_ms = config.recovery.orphan_grace_ms;
+  options.quarantine_ms = config.recovery.quarantine_ms;
+  return options;
+}
+
+// In the order of the tiers: does it keep bytes, and survive loss of power?
+std::vector<bool> find_durable(const std::vector<Tier>& tiers) {
+  constexpr std::uint32_t kDurable = PM_TIER_KEEPS_BYTES | PM_TIER_SURVIVES_POWER;
+  std::vector<bool> is_durable;
+  for (const Tier& tier : tiers) {
+    pm_tier_info_t info{};
+    info.size = sizeof info;
+    tier->get_info(tier.get(), &info);
+    is_durable.push_back((info.traits & kDurable) == kDurable);
+  }
+  return is_durable;
+}
+
+}  // namespace
+
+std::uint64_t deadline_after_ms(std::uint64_t milliseconds) {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec) + milliseconds * 1'000'000;
+}
+
+Status Host::make_directories(const HostConfig& config) {
+  const auto state = make_directory(config.state_directory);
+  if (!state.ok()) return state.status();
+  const auto runtime = make_directory(config.runtime_directory);
+  if (!runtime.ok()) return runtime.status();
+  if (*runtime) made_runtime_directory_ = config.runtime_directory;
+  return {};
+}
+
+Status Host::open_store(const HostConfig& config, PluginSet& plugins) {
+  auto library = plugins.load(config.repository.plugin, PM_KIND_REPOSITORY);
+  if (!library.ok()) return library.status();
+  auto repository = Repository::create(*library, "repository", std::nullopt,
+                                       config.repository.config_json.c_str());
+  if (!repository.ok()) return repository.status();
+  repository_.push_back(*std::move(repository));
+  auto state = open_repository(repository_.front().get());
+  if (!state.ok()) return state.status();
+  state_ = *std::move(state);
+  identity_ = {state_.instance_id, read_boot_id(), config.state_directory.string()};
+  return {};
+}
+
+Status Host::create_tiers(const HostConfig& config, PluginSet& plugins) {
+  for (const TierConfig& tier : config.tiers) {
+    auto library = plugins.load(tier.plugin, PM_KIND_TIER);
+    if (!library.ok()) return library.status();
+    auto instance = Tier::create(*library, tier.name, identity_, tier.config_json.c_str());
+    if (!instance.ok()) return instance.status();
+    tiers_.push_back(*std::move(instance));
+  }
+  return {};
+}
+
+Status Host::start_engine(const HostConfig& config, const std::vector<std::string>& trusted_tiers) {
+  const std::vector<bool> is_durable = find_durable(tiers_);
+  std::vector<TierSetup> setups;
+  for (std::size_t i = 0; i < tiers_.size(); ++i) {
+    const TierConfig& tier = config.tiers[i];
+    setups.push_back({tier.name, tier.number, tier.rank, tier.workers,
+                      spill_target(config, i, is_durable), tiers_[i].get()});
+  }
+  for (const std::string& name : trusted_tiers) {
+    const bool known = std::any_of(config.tiers.begin(), config.tiers.end(),
+                                   [&](const TierConfig& tier) { return tier.name == name; });
+    if (!known) return {Code::invalid_argument, "--trust-tier: no tier is called `" + name + "`"};
+  }
+  auto engine = Engine::start(engine_options(config), repository_.front().get(), state_,
+                              std::move(setups), trusted_tiers, end_at_once);
+  if (!engine.ok()) return engine.status();
+  engine_ = *std::move(engine);
+  return {};
+}
+
+Status Host::start_frontends(const HostConfig& config, PluginSet& plugins, ExitCode& exit_code) {
+  for (const FrontendConfig& frontend : config.frontends) {
+    auto library = plugins.load(frontend.plugin, PM_KIND_FRONTEND);
+    if (!library.ok()) return library.status();
+    auto instance =
+        Frontend::create(*library, frontend.name, identity_, frontend.config_json.c_str());
+    if (!instance.ok()) return instance.status();
+    const Status started = take_error((*instance)->start(instance->get(), engine_->abi()));
+    if (!started.ok()) {
+      if (started.code() == Code::unavailable) exit_code = kExitAddress;
+      return {started.code(), "frontend " + frontend.name + " cannot start: " + started.message()};
+    }
+    const auto* addresses = static_cast<const pm_frontend_addresses_t*>(
+        (*instance)->get_extension(instance->get(), PM_FRONTEND_ADDRESSES));
+    for (std::uint32_t n = 0; addresses != nullptr; ++n) {
+      const char* address = addresses->get(instance->get(), n);
+      if (address == nullptr) break;
+      log::info(frontend.name, std::string("listens on ") + address);
+    }
+    frontends_.push_back(*std::move(instance));
+  }
+  return {};
+}
+
+Status Host::start(const HostConfig& config, PluginSet& plugins,
+                   const std::vector<std::string>& trusted_tiers, ExitCode& exit_code) {
+  exit_code = kExitFailure;
+  PM_TRY(make_directories(config));
+  exit_code = kExitRepository;
+  PM_TRY(open_store(config, plugins));
+  exit_code = kExitFailure;
+  PM_TRY(create_tiers(config, plugins));
+  PM_TRY(start_engine(config, trusted_tiers));
+  return start_frontends(config, plugins, exit_code);
+}
+
+void Host::drain(std::uint64_t deadline_ns) {
+  for (const Frontend& frontend : frontends_) frontend->drain(frontend.get(), deadline_ns);
+}
+
+void Host::hurry() {
+  if (engine_ != nullptr && !engine_stopped_.exchange(true)) engine_->stop(deadline_after_ms(0));
+}
+
+void Host::shut_down(std::uint64_t deadline_ns) {
+  if (engine_ != nullptr && !engine_stopped_.exchange(true)) engine_->stop(deadline_ns);
+  for (const Frontend& frontend : frontends_) frontend->stop(frontend.get());
+  frontends_.clear();
+  engine_.reset();
+  tiers_.clear();
+  repository_.clear();
+  if (made_runtime_directory_.empty()) return;
+  std::error_code ignored;  // Something of somebody else's lies in it: then it stays.
+  fs::remove(made_runtime_directory_, ignored);
+  made_runtime_directory_.clear();
+}
+
+}  // namespace pm
