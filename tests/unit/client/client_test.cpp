@@ -70,12 +70,11 @@ struct Place {
 };
 
 class EachPlace : public testing::TestWithParam<Place> {};
-INSTANTIATE_TEST_SUITE_P(
-    places, EachPlace,
-    testing::Values(Place{"segment", {}},
-                    Place{"slab", {.eviction = {}, .layout = Layout::slab, .request_id = {}}},
-                    Place{"disk", {.tier = Tier::disk, .eviction = {}, .request_id = {}}}),
-    [](const auto& place) { return place.param.name; });
+INSTANTIATE_TEST_SUITE_P(places, EachPlace,
+                         testing::Values(Place{"segment", {}},
+                                         Place{"slab", {.layout = Layout::slab}},
+                                         Place{"disk", {.tier = Tier::disk}}),
+                         [](const auto& place) { return place.param.name; });
 
 TEST_P(EachPlace, what_is_written_into_the_mapping_is_what_a_lease_maps) {
   FakeServer server;
@@ -231,7 +230,7 @@ TEST(client, a_lease_outlives_its_client) {
 TEST(client, a_slab_is_mapped_once_for_each_access) {
   FakeServer server;
   Client client = connect(server);
-  const CreateOptions slab{.eviction = {}, .layout = Layout::slab, .request_id = {}};
+  const CreateOptions slab{.layout = Layout::slab};
   const PayloadId first = put(client, 1000, 1, slab);
   const PayloadId second = put(client, 1000, 2, slab);
   const auto first_lease = client.open(first);
@@ -244,7 +243,7 @@ TEST(client, a_slab_is_mapped_once_for_each_access) {
 TEST(client, a_slab_made_anew_under_the_old_name_is_mapped_anew) {
   FakeServer server;
   Client client = connect(server);
-  const CreateOptions slab{.eviction = {}, .layout = Layout::slab, .request_id = {}};
+  const CreateOptions slab{.layout = Layout::slab};
   const PayloadId id = put(client, 1000, 1, slab);
   auto lease = client.open(id);
   ASSERT_TRUE(lease.ok());
@@ -303,11 +302,10 @@ TEST(client, list_each_visits_every_page_newest_first) {
   std::vector<PayloadId> made;
   for (unsigned i = 0; i < 7; ++i) made.insert(made.begin(), put(client, 8, i));
   std::vector<PayloadId> seen;
-  const Status status =
-      client.list_each({.page_size = 3, .page_token = {}}, [&seen](const Summary& summary) {
-        seen.push_back(summary.id);
-        return true;
-      });
+  const Status status = client.list_each({.page_size = 3}, [&seen](const Summary& summary) {
+    seen.push_back(summary.id);
+    return true;
+  });
   EXPECT_TRUE(status.ok());
   EXPECT_EQ(seen, made);
   EXPECT_EQ(server.calls("ListPayloads"), 3);
@@ -351,9 +349,7 @@ TEST(client, a_server_that_never_answers_costs_the_deadline) {
   std::strncpy(name.sun_path, path.c_str(), sizeof name.sun_path - 1);
   ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&name), sizeof name), 0);
   ASSERT_EQ(::listen(listener, 8), 0);
-  auto client = Client::connect(
-      "unix:" + path,
-      {.deadline_ms = 200, .tls_ca_file = {}, .tls_certificate_file = {}, .tls_key_file = {}});
+  auto client = Client::connect("unix:" + path, {.deadline_ms = 200});
   ASSERT_TRUE(client.ok());
   EXPECT_EQ(client->stats().status().code(), Code::deadline_exceeded);
   ::close(listener);
@@ -381,7 +377,7 @@ TEST(client, one_client_serves_many_threads) {
   for (unsigned thread = 0; thread < 8; ++thread) {
     threads.emplace_back([&, thread] {
       for (unsigned round = 0; round < 20; ++round) {
-        const CreateOptions slab{.eviction = {}, .layout = Layout::slab, .request_id = {}};
+        const CreateOptions slab{.layout = Layout::slab};
         const bool small = round % 2 == 0;
         auto payload = client.create(2000, small ? slab : CreateOptions{});
         if (!payload) {

@@ -132,13 +132,15 @@ struct Descriptor {
 enum class Layout : std::uint32_t { segment = 1, slab = 2 };
 enum class PromotionPolicy : std::uint32_t { best_effort = 1, blocking = 2 };
 
+// Members of options have `{}`, so that designated initializers may leave them out without a
+// warning.
 struct CreateOptions {
   Tier tier = Tier::ram;
   std::uint64_t ttl_ms = 0;  // From now; 0: none.
   bool no_evict = false;
-  EvictionPolicy eviction;
+  EvictionPolicy eviction{};
   Layout layout = Layout::segment;  // Only memory has layouts.
-  std::string request_id;           // Makes a repeat safe for 60 minutes; empty: none.
+  std::string request_id{};         // Makes a repeat safe for 60 minutes; empty: none.
 };
 
 struct LeaseOptions {
@@ -151,14 +153,14 @@ struct PromoteOptions {
   PromotionPolicy policy = PromotionPolicy::blocking;
   bool drop_source = false;  // Gives up the copy below, also a durable one.
   Layout layout = Layout::segment;
-  std::string request_id;
+  std::string request_id{};
 };
 
 struct SpillOptions {
   Tier to = Tier::unspecified;  // Unspecified: the payload's own spill target, else disk.
   bool wait_for_leases = false;
   bool best_effort = false;  // Only starts it; the outcome says that it was accepted.
-  std::string request_id;
+  std::string request_id{};
 };
 
 struct SpillOutcome {
@@ -188,7 +190,7 @@ struct Summary {
 struct ListOptions {
   Tier tier = Tier::unspecified;  // Unspecified: all.
   std::int32_t page_size = 0;     // 0: the server's default.
-  std::string page_token;         // Of the page before; empty: the first page.
+  std::string page_token{};       // Of the page before; empty: the first page.
 };
 struct Page {
   std::vector<Summary> payloads;  // Newest first.
@@ -220,9 +222,9 @@ struct ConnectOptions {
   std::uint64_t deadline_ms = 30'000;  // Of each call; 0: none.
   // PEM files. TLS is used when any is set; without a CA file the system's authorities count. A
   // certificate and its key identify the client.
-  std::string tls_ca_file;
-  std::string tls_certificate_file;
-  std::string tls_key_file;
+  std::string tls_ca_file{};
+  std::string tls_certificate_file{};
+  std::string tls_key_file{};
 };
 
 // An allocation that nobody can read yet, mapped for writing. Unless commit() succeeds, dropping
