@@ -12,9 +12,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "catalog/command.h"
+#include "core/catalog/command.h"
 #include "google/protobuf/message_lite.h"
-#include "ledger/ledger.h"
+#include "core/ledger/ledger.h"
 #include "reasons.h"
 #include "tier_table.h"
 

@@ -4,7 +4,7 @@
 #include <new>
 
 #include "methods.h"
-#include "observe/log.h"
+#include "core/observe/log.h"
 
 // The contract as data, embedded by the assembler.
 __asm__(

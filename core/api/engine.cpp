@@ -5,13 +5,13 @@
 #include <thread>
 #include <utility>
 
-#include "catalog/catalog.h"
+#include "core/catalog/catalog.h"
 #include "dispatcher.h"
-#include "ledger/ledger.h"
-#include "ledger/recovery.h"
-#include "mover/mover.h"
-#include "observe/log.h"
-#include "plugin/host_services.h"
+#include "core/ledger/ledger.h"
+#include "core/ledger/recovery.h"
+#include "core/mover/mover.h"
+#include "core/observe/log.h"
+#include "core/plugin/host_services.h"
 #include "tier_table.h"
 
 namespace pm {

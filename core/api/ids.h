@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "catalog/ids.h"
+#include "core/catalog/ids.h"
 
 namespace pm::api {
 

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "catalog/reason.h"
+#include "core/catalog/reason.h"
 
 namespace pm::api {
 

@@ -3,7 +3,7 @@
 #include <array>
 #include <cstring>
 
-#include "plugin/host_services.h"
+#include "core/plugin/host_services.h"
 
 namespace pm::api {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "catalog/command.h"
+#include "core/catalog/command.h"
 #include "engine.h"
 #include "payload/manager/core/v1/descriptor.pb.h"
 

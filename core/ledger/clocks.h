@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-#include "catalog/command.h"
+#include "core/catalog/command.h"
 
 namespace pm::ledger {
 

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "clocks.h"
-#include "observe/failpoint.h"
-#include "observe/log.h"
-#include "plugin/host_services.h"
+#include "core/observe/failpoint.h"
+#include "core/observe/log.h"
+#include "core/plugin/host_services.h"
 
 namespace pm::ledger {
 

@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "catalog/command.h"
+#include "core/catalog/command.h"
 #include "schema.h"
 
 namespace pm::ledger {

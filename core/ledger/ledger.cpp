@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
-#include "observe/failpoint.h"
-#include "observe/log.h"
+#include "core/observe/failpoint.h"
+#include "core/observe/log.h"
 
 namespace pm::ledger {
 

@@ -12,7 +12,7 @@
 #include <variant>
 #include <vector>
 
-#include "catalog/catalog.h"
+#include "core/catalog/catalog.h"
 #include "clocks.h"
 #include "journal.h"
 

@@ -7,8 +7,8 @@
 #include <functional>
 #include <utility>
 
-#include "observe/log.h"
-#include "plugin/host_services.h"
+#include "core/observe/log.h"
+#include "core/plugin/host_services.h"
 
 namespace pm::ledger {
 

@@ -7,7 +7,7 @@
 #include <pm/cpp/result.hpp>
 #include <vector>
 
-#include "catalog/catalog.h"
+#include "core/catalog/catalog.h"
 #include "ledger.h"
 #include "schema.h"
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "catalog/command.h"
+#include "core/catalog/command.h"
 
 // How the catalog's records stand in a repository: which kinds there are, and the translation both
 // ways. Tiers are stored by name, so that a configuration may change their order and numbers.

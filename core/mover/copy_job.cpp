@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "plugin/host_services.h"
+#include "core/plugin/host_services.h"
 
 namespace pm::mover {
 

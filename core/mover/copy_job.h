@@ -6,7 +6,7 @@
 #include <atomic>
 #include <pm/cpp/result.hpp>
 
-#include "catalog/payload.h"
+#include "core/catalog/payload.h"
 
 namespace pm::mover {
 

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "copy_job.h"
-#include "observe/failpoint.h"
-#include "plugin/host_services.h"
+#include "core/observe/failpoint.h"
+#include "core/plugin/host_services.h"
 
 namespace pm::mover {
 

@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "catalog/command.h"
+#include "core/catalog/command.h"
 #include "worker_pool.h"
 
 namespace pm::mover {

@@ -4,8 +4,8 @@
 #include <random>
 #include <set>
 
-#include "catalog/hash_table.h"
-#include "catalog/ordered_index.h"
+#include "core/catalog/hash_table.h"
+#include "core/catalog/ordered_index.h"
 
 namespace pm::catalog::test {
 namespace {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "catalog/catalog.h"
+#include "core/catalog/catalog.h"
 
 // Runs command lists through the catalog: time and the tiers' answers are the test's.
 

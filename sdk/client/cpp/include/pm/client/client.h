@@ -1,0 +1,337 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pm/cpp/result.hpp"
+
+// The client of Payload Manager: asks the host where bytes live, maps them, and hands them out as
+// spans. Bytes never pass through the connection.
+//
+// Errors are values; no exception leaves. A Status carries the server's code, its words, and the
+// reason of its google.rpc.ErrorInfo ("TIER_FULL"). Reasons that this library gives itself:
+//   BAD_DESCRIPTOR   the server's answer contradicts itself or points where it must not (INTERNAL)
+//   TRUNCATED        the mapped object is shorter than the server says (DATA_LOSS)
+//   NOT_REACHABLE    the bytes are not on this machine, or not for this user
+//   NOT_MAPPABLE     the payload's tier has no memory or file to map (UNIMPLEMENTED)
+//
+// A Client may be used from any number of threads at once. A WritablePayload or ReadLease belongs
+// to one thread at a time; both keep the connection alive, also after their Client is gone.
+
+namespace pm::client {
+
+namespace detail {
+// Accepts 36 characters, 8-4-4-4-12 hexadecimal digits of either case.
+Result<std::array<std::uint8_t, 16>> parse_uuid(std::string_view text);
+std::string format_uuid(const std::array<std::uint8_t, 16>& bytes);
+class Connection;
+class Mapping;
+}  // namespace detail
+
+// Sixteen bytes; as text a UUID in lower case (RFC 4122).
+template <typename Kind>
+struct Id {
+  std::array<std::uint8_t, 16> bytes{};
+
+  static Result<Id> parse(std::string_view text) {
+    auto parsed = detail::parse_uuid(text);
+    if (!parsed) return parsed.status();
+    return Id{*parsed};
+  }
+  std::string to_string() const { return detail::format_uuid(bytes); }
+  friend auto operator<=>(const Id&, const Id&) = default;
+};
+using PayloadId = Id<struct PayloadKind>;
+using LeaseId = Id<struct LeaseKind>;
+
+using WallTime = std::chrono::system_clock::time_point;
+
+// Numbers of the contract. Tiers without a name here have numbers from 100 up; cast them.
+enum class Tier : std::uint32_t {
+  unspecified = 0,
+  gpu = 1,
+  ram = 2,
+  disk = 3,
+  object = 4,
+  void_tier = 5,
+};
+// "ram"; "tier-100" for a number without a name.
+std::string tier_name(Tier tier);
+// The inverse of tier_name. INVALID_ARGUMENT says what is allowed.
+Result<Tier> parse_tier(std::string_view text);
+
+enum class State : std::uint32_t {
+  unspecified = 0,
+  allocated = 1,  // Being written; nobody may read it.
+  active = 2,     // Committed; the copy shown would not survive loss of power.
+  spilling = 3,   // Committed and on its way to a slower tier.
+  durable = 4,    // Committed; the copy shown survives loss of power.
+  evicting = 5,
+  deleting = 6,
+  expired = 7,
+  deleted = 8,
+  lost = 100,  // No copy survived.
+};
+// "active"; "state-9" for a number without a name.
+std::string state_name(State state);
+
+enum class EvictionPriority : std::uint32_t {
+  unspecified = 0,
+  low = 1,
+  normal = 2,
+  high = 3,
+  never = 4
+};
+
+struct EvictionPolicy {
+  EvictionPriority priority = EvictionPriority::unspecified;
+  bool require_durable = false;
+  Tier spill_target = Tier::unspecified;
+  Tier min_residency_tier = Tier::unspecified;
+};
+
+enum class LocationKind : std::uint32_t { none, memory, file, device, generic };
+
+// Where bytes lie. Fields that the kind does not use are 0 or empty.
+struct Location {
+  LocationKind kind = LocationKind::none;
+  // memory: a name for shm_open(3), of a segment with one payload or of a slab with many.
+  // file: an absolute path. generic: a URI.
+  std::string name;
+  std::uint64_t offset_bytes = 0;   // Of the payload in what `name` or `handle` names.
+  std::uint64_t length_bytes = 0;   // Of the payload.
+  std::uint64_t mapping_bytes = 0;  // memory: of the whole object; 0: the server does not say.
+  std::uint64_t block_index = 0;    // memory
+  std::uint32_t slab = 0;           // memory
+  std::uint32_t device = 0;         // device
+  std::string handle;               // device: CUDA IPC handle; generic: opaque bytes.
+};
+
+// Where a payload is. Promises nothing without a lease.
+struct Descriptor {
+  PayloadId id;
+  Tier tier = Tier::unspecified;
+  State state = State::unspecified;
+  std::uint64_t version = 0;     // Grows with each change of place or state.
+  std::uint64_t size_bytes = 0;  // Of the payload.
+  Location location;
+  std::optional<WallTime> created_at;
+  std::optional<WallTime> expires_at;  // Absent: never.
+};
+
+enum class Layout : std::uint32_t { segment = 1, slab = 2 };
+enum class PromotionPolicy : std::uint32_t { best_effort = 1, blocking = 2 };
+
+// Members of options have `{}`, so that designated initializers may leave them out without a
+// warning.
+struct CreateOptions {
+  Tier tier = Tier::ram;
+  std::uint64_t ttl_ms = 0;  // From now; 0: none.
+  bool no_evict = false;
+  EvictionPolicy eviction{};
+  Layout layout = Layout::segment;  // Only memory has layouts.
+  std::string request_id{};         // Makes a repeat safe for 60 minutes; empty: none.
+};
+
+struct LeaseOptions {
+  Tier min_tier = Tier::unspecified;  // At least as fast as this; unspecified: wherever it is.
+  PromotionPolicy policy = PromotionPolicy::blocking;
+  std::uint64_t duration_ms = 0;  // 0: the server's default. More than its maximum: its maximum.
+};
+
+struct PromoteOptions {
+  PromotionPolicy policy = PromotionPolicy::blocking;
+  bool drop_source = false;  // Gives up the copy below, also a durable one.
+  Layout layout = Layout::segment;
+  std::string request_id{};
+};
+
+struct SpillOptions {
+  Tier to = Tier::unspecified;  // Unspecified: the payload's own spill target, else disk.
+  bool wait_for_leases = false;
+  bool best_effort = false;  // Only starts it; the outcome says that it was accepted.
+  std::string request_id{};
+};
+
+struct SpillOutcome {
+  PayloadId id;
+  Status status;
+  std::optional<Descriptor> descriptor;  // Absent: failed, gone to the void, or only accepted.
+};
+
+struct Lease {
+  LeaseId id;
+  Descriptor descriptor;
+  std::optional<WallTime> expires_at;
+  std::uint64_t duration_ms = 0;  // As granted; 0: the server does not say.
+};
+
+struct Summary {
+  PayloadId id;
+  Tier tier = Tier::unspecified;
+  State state = State::unspecified;
+  std::uint64_t size_bytes = 0;
+  std::optional<WallTime> created_at;
+  std::optional<WallTime> expires_at;
+  std::uint32_t active_leases = 0;
+  std::uint64_t version = 0;
+};
+
+struct ListOptions {
+  Tier tier = Tier::unspecified;  // Unspecified: all.
+  std::int32_t page_size = 0;     // 0: the server's default.
+  std::string page_token{};       // Of the page before; empty: the first page.
+};
+struct Page {
+  std::vector<Summary> payloads;  // Newest first.
+  std::string next_page_token;    // Empty: this was the last page.
+  std::int32_t total_count = 0;
+};
+
+struct TierStats {
+  std::string name;
+  Tier number = Tier::unspecified;
+  std::uint64_t bytes_charged = 0;
+  std::uint64_t bytes_capacity = 0;  // UINT64_MAX: unbounded.
+  std::uint64_t copies = 0;
+  std::string health;
+};
+struct TierCount {
+  std::uint64_t payloads = 0;
+  std::uint64_t bytes = 0;
+};
+// Payloads are counted once, by the copy that their descriptor shows.
+struct Stats {
+  TierCount gpu, ram, disk, object, other;
+  std::uint64_t payloads_lost = 0;
+  std::uint64_t leases_active = 0;
+  std::vector<TierStats> tiers;
+};
+
+struct ConnectOptions {
+  std::uint64_t deadline_ms = 30'000;  // Of each call; 0: none.
+  // PEM files. TLS is used when any is set; without a CA file the system's authorities count. A
+  // certificate and its key identify the client.
+  std::string tls_ca_file{};
+  std::string tls_certificate_file{};
+  std::string tls_key_file{};
+};
+
+// An allocation that nobody can read yet, mapped for writing. Unless commit() succeeds, dropping
+// it deletes the allocation.
+class WritablePayload {
+ public:
+  WritablePayload(WritablePayload&&) noexcept;
+  WritablePayload& operator=(WritablePayload&&) noexcept;
+  ~WritablePayload();
+
+  const Descriptor& descriptor() const noexcept;
+  const PayloadId& id() const noexcept { return descriptor().id; }
+
+  // Exactly the size asked for. Empty once commit() or discard() was called.
+  std::span<std::byte> bytes() noexcept;
+
+  // Unmaps the bytes and publishes them; from then on they never change. After a failure it may
+  // be called again. When the answer was lost (UNAVAILABLE, DEADLINE_EXCEEDED), a repeat is safe
+  // if both calls gave the same request_id; without one it may say FAILED_PRECONDITION although
+  // the payload is committed.
+  Result<Descriptor> commit(std::string_view request_id = {}) noexcept;
+
+  // Deletes the allocation now, and says whether that worked.
+  Status discard() noexcept;
+
+ private:
+  friend class Client;
+  struct Parts;
+  explicit WritablePayload(std::unique_ptr<Parts> parts) noexcept;
+  std::unique_ptr<Parts> parts_;
+};
+
+// A payload held in place and mapped for reading. Dropping it ends the lease.
+class ReadLease {
+ public:
+  ReadLease(ReadLease&&) noexcept;
+  ReadLease& operator=(ReadLease&&) noexcept;
+  ~ReadLease();
+
+  const Lease& lease() const noexcept;
+  const Descriptor& descriptor() const noexcept { return lease().descriptor; }
+
+  // The payload's bytes: valid until release(), and meaningful until the lease expires (a block
+  // of a slab may then be used again). Empty after release().
+  std::span<const std::byte> bytes() const noexcept;
+
+  // Unmaps the bytes and ends the lease. OK when it had ended already.
+  Status release() noexcept;
+
+ private:
+  friend class Client;
+  struct Parts;
+  explicit ReadLease(std::unique_ptr<Parts> parts) noexcept;
+  std::unique_ptr<Parts> parts_;
+};
+
+class Client {
+ public:
+  // `address`: "unix:/path/to.sock" or "host:port"; empty: $PM_ADDRESS, or else
+  // "unix:/run/payload-manager/payload-manager.sock". Checks the options and reads the TLS files;
+  // the connection itself is made by the first call, and again after it broke.
+  static Result<Client> connect(std::string address = {}, ConnectOptions options = {}) noexcept;
+
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+  ~Client();
+
+  // The address in use.
+  const std::string& address() const noexcept;
+
+  // Allocates `size_bytes` and maps them for writing. A tier without memory or files to map is
+  // UNIMPLEMENTED, and the allocation is given back.
+  Result<WritablePayload> create(std::uint64_t size_bytes, CreateOptions options = {}) noexcept;
+
+  // Leases a payload and maps it for reading.
+  Result<ReadLease> open(const PayloadId& id, const LeaseOptions& options = {}) noexcept;
+
+  // The same two without mapping: the caller goes to the descriptor's location itself.
+  Result<Descriptor> allocate(std::uint64_t size_bytes, const CreateOptions& options = {}) noexcept;
+  Result<Descriptor> commit(const PayloadId& id, std::string_view request_id = {}) noexcept;
+  Result<Lease> lease(const PayloadId& id, const LeaseOptions& options = {}) noexcept;
+  Status release(const LeaseId& id) noexcept;
+
+  // Where a payload is at this moment.
+  Result<Descriptor> resolve(const PayloadId& id) noexcept;
+
+  // ABORTED while it is leased, unless forced.
+  Status erase(const PayloadId& id, bool force = false, std::string_view request_id = {}) noexcept;
+
+  Result<Descriptor> promote(const PayloadId& id, Tier to,
+                             const PromoteOptions& options = {}) noexcept;
+
+  // One outcome for each id, in their order.
+  Result<std::vector<SpillOutcome>> spill(std::span<const PayloadId> ids,
+                                          const SpillOptions& options = {}) noexcept;
+
+  Result<Page> list(const ListOptions& options = {}) noexcept;
+
+  // Every payload from options.page_token on, page by page, until `visit` returns false. What it
+  // throws ends the walk with INTERNAL.
+  Status list_each(ListOptions options, const std::function<bool(const Summary&)>& visit) noexcept;
+
+  Result<Stats> stats() noexcept;
+
+ private:
+  explicit Client(std::shared_ptr<detail::Connection> connection) noexcept;
+  std::shared_ptr<detail::Connection> connection_;
+};
+
+}  // namespace pm::client

@@ -1,0 +1,205 @@
+// Client: one method of the contract each, and create() and open(), which map as well.
+
+#include "pm/client/client.h"
+
+#include <utility>
+
+#include "connection.h"
+#include "convert.h"
+#include "parts.h"
+
+namespace pm::client {
+
+namespace catalog = payload::manager::catalog::v1;
+namespace runtime = payload::manager::runtime::v1;
+namespace services = payload::manager::services::v1;
+using CatalogStub = services::PayloadCatalogService::Stub;
+using DataStub = services::PayloadDataService::Stub;
+using AdminStub = services::PayloadAdminService::Stub;
+using detail::guarded;
+
+Client::Client(std::shared_ptr<detail::Connection> connection) noexcept
+    : connection_(std::move(connection)) {}
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+Client::~Client() = default;
+
+Result<Client> Client::connect(std::string address, ConnectOptions options) noexcept {
+  return guarded([&]() -> Result<Client> {
+    auto connection = detail::Connection::make(std::move(address), std::move(options));
+    if (!connection) return connection.status();
+    return Client(*std::move(connection));
+  });
+}
+
+const std::string& Client::address() const noexcept { return connection_->address(); }
+
+Result<WritablePayload> Client::create(std::uint64_t size_bytes, CreateOptions options) noexcept {
+  return guarded([&]() -> Result<WritablePayload> {
+    auto descriptor = allocate(size_bytes, options);
+    if (!descriptor) return descriptor.status();
+    auto parts = std::make_unique<WritablePayload::Parts>();
+    parts->connection = connection_;
+    parts->descriptor = *std::move(descriptor);
+    // From here on the allocation is given back on every way out.
+    WritablePayload payload(std::move(parts));
+    auto mapped =
+        connection_->mapper().map(payload.descriptor(), size_bytes, detail::Access::write);
+    if (!mapped) return mapped.status();
+    payload.parts_->mapped = *std::move(mapped);
+    return payload;
+  });
+}
+
+Result<ReadLease> Client::open(const PayloadId& id, const LeaseOptions& options) noexcept {
+  return guarded([&]() -> Result<ReadLease> {
+    auto granted = lease(id, options);
+    if (!granted) return granted.status();
+    auto parts = std::make_unique<ReadLease::Parts>();
+    parts->connection = connection_;
+    parts->lease = *std::move(granted);
+    ReadLease held(std::move(parts));
+    auto mapped = connection_->mapper().map(held.descriptor(), held.descriptor().size_bytes,
+                                            detail::Access::read);
+    if (!mapped) return mapped.status();
+    held.parts_->mapped = *std::move(mapped);
+    return held;
+  });
+}
+
+Result<Descriptor> Client::allocate(std::uint64_t size_bytes,
+                                    const CreateOptions& options) noexcept {
+  return guarded([&]() -> Result<Descriptor> {
+    catalog::AllocatePayloadResponse reply;
+    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::AllocatePayload,
+                             detail::allocate_request(size_bytes, options), &reply));
+    return detail::descriptor_from(reply.payload_descriptor());
+  });
+}
+
+Result<Descriptor> Client::commit(const PayloadId& id, std::string_view request_id) noexcept {
+  return guarded([&] { return detail::commit(*connection_, id, request_id); });
+}
+
+Result<Lease> Client::lease(const PayloadId& id, const LeaseOptions& options) noexcept {
+  return guarded([&]() -> Result<Lease> {
+    runtime::AcquireReadLeaseRequest request;
+    detail::set_id(request.mutable_id(), id);
+    request.set_min_tier(detail::tier_to(options.min_tier));
+    request.set_promotion_policy(detail::policy_to(options.policy));
+    request.set_min_lease_duration_ms(options.duration_ms);
+    runtime::AcquireReadLeaseResponse reply;
+    PM_TRY(connection_->call(connection_->data(), &DataStub::AcquireReadLease, request, &reply));
+    return detail::lease_from(reply);
+  });
+}
+
+Status Client::release(const LeaseId& id) noexcept {
+  return guarded([&] { return detail::release(*connection_, id); });
+}
+
+Result<Descriptor> Client::resolve(const PayloadId& id) noexcept {
+  return guarded([&]() -> Result<Descriptor> {
+    runtime::ResolveSnapshotRequest request;
+    detail::set_id(request.mutable_id(), id);
+    runtime::ResolveSnapshotResponse reply;
+    PM_TRY(connection_->call(connection_->data(), &DataStub::ResolveSnapshot, request, &reply));
+    return detail::descriptor_from(reply.payload_descriptor());
+  });
+}
+
+Status Client::erase(const PayloadId& id, bool force, std::string_view request_id) noexcept {
+  return guarded([&] { return detail::erase(*connection_, id, force, request_id); });
+}
+
+Result<Descriptor> Client::promote(const PayloadId& id, Tier to,
+                                   const PromoteOptions& options) noexcept {
+  return guarded([&]() -> Result<Descriptor> {
+    catalog::PromoteRequest request;
+    detail::set_id(request.mutable_id(), id);
+    request.set_target_tier(detail::tier_to(to));
+    request.set_policy(detail::policy_to(options.policy));
+    request.set_request_id(options.request_id);
+    request.set_drop_source(options.drop_source);
+    request.set_layout(detail::layout_to(options.layout));
+    catalog::PromoteResponse reply;
+    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::Promote, request, &reply));
+    return detail::descriptor_from(reply.payload_descriptor());
+  });
+}
+
+Result<std::vector<SpillOutcome>> Client::spill(std::span<const PayloadId> ids,
+                                                const SpillOptions& options) noexcept {
+  return guarded([&]() -> Result<std::vector<SpillOutcome>> {
+    catalog::SpillRequest request;
+    for (const PayloadId& id : ids) detail::set_id(request.add_ids(), id);
+    request.set_policy(options.best_effort ? payload::manager::core::v1::SPILL_POLICY_BEST_EFFORT
+                                           : payload::manager::core::v1::SPILL_POLICY_BLOCKING);
+    request.set_wait_for_leases(options.wait_for_leases);
+    request.set_target_tier(detail::tier_to(options.to));
+    request.set_request_id(options.request_id);
+    catalog::SpillResponse reply;
+    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::Spill, request, &reply));
+    std::vector<SpillOutcome> outcomes;
+    for (const auto& result : reply.results()) {
+      auto outcome = detail::spill_outcome_from(result);
+      if (!outcome) return outcome.status();
+      outcomes.push_back(*std::move(outcome));
+    }
+    if (outcomes.size() != ids.size()) {
+      return Status(Code::internal, "the server answered " + std::to_string(outcomes.size()) +
+                                        " outcomes for " + std::to_string(ids.size()) +
+                                        " payloads");
+    }
+    return outcomes;
+  });
+}
+
+Result<Page> Client::list(const ListOptions& options) noexcept {
+  return guarded([&]() -> Result<Page> {
+    catalog::ListPayloadsRequest request;
+    request.set_tier_filter(detail::tier_to(options.tier));
+    request.set_page_size(options.page_size);
+    request.set_page_token(options.page_token);
+    catalog::ListPayloadsResponse reply;
+    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::ListPayloads, request, &reply));
+    Page page;
+    for (const auto& message : reply.payloads()) {
+      auto summary = detail::summary_from(message);
+      if (!summary) return summary.status();
+      page.payloads.push_back(*std::move(summary));
+    }
+    page.next_page_token = reply.next_page_token();
+    page.total_count = reply.total_count();
+    return page;
+  });
+}
+
+Status Client::list_each(ListOptions options,
+                         const std::function<bool(const Summary&)>& visit) noexcept {
+  return guarded([&]() -> Status {
+    for (;;) {
+      auto page = list(options);
+      if (!page) return page.status();
+      for (const Summary& summary : page->payloads) {
+        if (!visit(summary)) return {};
+      }
+      if (page->next_page_token.empty()) return {};
+      if (page->next_page_token == options.page_token) {
+        return {Code::internal, "the server's list does not advance: it repeats a page token"};
+      }
+      options.page_token = std::move(page->next_page_token);
+    }
+  });
+}
+
+Result<Stats> Client::stats() noexcept {
+  return guarded([&]() -> Result<Stats> {
+    payload::manager::admin::v1::StatsResponse reply;
+    PM_TRY(connection_->call(connection_->admin(), &AdminStub::Stats,
+                             payload::manager::admin::v1::StatsRequest(), &reply));
+    return detail::stats_from(reply);
+  });
+}
+
+}  // namespace pm::client

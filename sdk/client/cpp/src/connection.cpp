@@ -1,0 +1,95 @@
+#include "connection.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace pm::client::detail {
+namespace {
+
+constexpr const char* default_address = "unix:/run/payload-manager/payload-manager.sock";
+// A host that restarts is found again within this time.
+constexpr int reconnect_backoff_min_ms = 100;
+constexpr int reconnect_backoff_max_ms = 1000;
+
+Result<std::string> read_file(const std::string& path) {
+  if (path.empty()) return std::string();
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (file) text << file.rdbuf();
+  if (!file || !text) return Status(Code::invalid_argument, "cannot read TLS file " + path);
+  return text.str();
+}
+
+Result<std::shared_ptr<grpc::ChannelCredentials>> credentials(const ConnectOptions& options) {
+  if (options.tls_certificate_file.empty() != options.tls_key_file.empty()) {
+    return Status(Code::invalid_argument,
+                  "a TLS certificate and its key go together: give both or neither");
+  }
+  if (options.tls_ca_file.empty() && options.tls_key_file.empty()) {
+    return grpc::InsecureChannelCredentials();
+  }
+  grpc::SslCredentialsOptions tls;
+  for (const auto& [path, text] : {std::pair(&options.tls_ca_file, &tls.pem_root_certs),
+                                   std::pair(&options.tls_certificate_file, &tls.pem_cert_chain),
+                                   std::pair(&options.tls_key_file, &tls.pem_private_key)}) {
+    auto content = read_file(*path);
+    if (!content) return content.status();
+    *text = *std::move(content);
+  }
+  return grpc::SslCredentials(tls);
+}
+
+}  // namespace
+
+Status status_from(const grpc::Status& status) {
+  if (status.ok()) return {};
+  std::string reason;
+  google::rpc::Status details;
+  if (details.ParseFromString(status.error_details())) {
+    google::rpc::ErrorInfo info;
+    for (const google::protobuf::Any& detail : details.details()) {
+      if (detail.UnpackTo(&info)) reason = info.reason();
+    }
+  }
+  auto code = static_cast<Code>(status.error_code());
+  if (status.error_code() < 0 || status.error_code() > 16) code = Code::internal;
+  return {code, status.error_message(), std::move(reason)};
+}
+
+Result<std::shared_ptr<Connection>> Connection::make(std::string address, ConnectOptions options) {
+  if (address.empty()) {
+    const char* named = std::getenv("PM_ADDRESS");  // NOLINT(concurrency-mt-unsafe)
+    address = named != nullptr && *named != '\0' ? named : default_address;
+  }
+  auto chosen = credentials(options);
+  if (!chosen) return chosen.status();
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, reconnect_backoff_min_ms);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, reconnect_backoff_max_ms);
+  // Each client has a connection of its own, so that one does not wait for another's backoff.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  auto channel = grpc::CreateCustomChannel(address, *chosen, arguments);
+  return std::make_shared<Connection>(std::move(address), std::move(options), channel);
+}
+
+Connection::Connection(std::string address, ConnectOptions options,
+                       const std::shared_ptr<grpc::Channel>& channel)
+    : address_(std::move(address)),
+      options_(std::move(options)),
+      catalog_(payload::manager::services::v1::PayloadCatalogService::NewStub(channel)),
+      data_(payload::manager::services::v1::PayloadDataService::NewStub(channel)),
+      admin_(payload::manager::services::v1::PayloadAdminService::NewStub(channel)) {}
+
+std::chrono::milliseconds Connection::deadline() const noexcept {
+  // Ten years: longer ones overflow what the clock counts.
+  constexpr std::uint64_t deadline_ms_max = 10ULL * 365 * 24 * 3600 * 1000;
+  return std::chrono::milliseconds(std::min(options_.deadline_ms, deadline_ms_max));
+}
+
+}  // namespace pm::client::detail

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <memory>
+#include <new>
+#include <string>
+
+#include "mapping.h"
+#include "payload/manager/services/v1/admin_service.grpc.pb.h"
+#include "payload/manager/services/v1/catalog_service.grpc.pb.h"
+#include "payload/manager/services/v1/data_service.grpc.pb.h"
+#include "pm/client/client.h"
+
+namespace pm::client::detail {
+
+// The code, the words, and the reason of the google.rpc.ErrorInfo among the details.
+Status status_from(const grpc::Status& status);
+
+// The channel, its stubs and the mappings. Shared by a Client and all that it hands out.
+class Connection {
+ public:
+  static Result<std::shared_ptr<Connection>> make(std::string address, ConnectOptions options);
+  Connection(std::string address, ConnectOptions options,
+             const std::shared_ptr<grpc::Channel>& channel);
+
+  const std::string& address() const noexcept { return address_; }
+  Mapper& mapper() noexcept { return mapper_; }
+  auto& catalog() noexcept { return *catalog_; }
+  auto& data() noexcept { return *data_; }
+  auto& admin() noexcept { return *admin_; }
+
+  // Calls `method` of `stub` with the deadline of the options.
+  template <typename Stub, typename Request, typename Reply>
+  Status call(Stub& stub,
+              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
+              const Request& request, Reply* reply) {
+    grpc::ClientContext context;
+    if (options_.deadline_ms != 0) {
+      context.set_deadline(std::chrono::system_clock::now() + deadline());
+    }
+    return status_from((stub.*method)(&context, request, reply));
+  }
+
+ private:
+  std::chrono::milliseconds deadline() const noexcept;
+
+  const std::string address_;
+  const ConnectOptions options_;
+  using CatalogStub = payload::manager::services::v1::PayloadCatalogService::Stub;
+  using DataStub = payload::manager::services::v1::PayloadDataService::Stub;
+  using AdminStub = payload::manager::services::v1::PayloadAdminService::Stub;
+  const std::unique_ptr<CatalogStub> catalog_;
+  const std::unique_ptr<DataStub> data_;
+  const std::unique_ptr<AdminStub> admin_;
+  Mapper mapper_;
+};
+
+// Runs `body`; what the libraries below throw becomes a Status.
+template <typename Body>
+auto guarded(Body&& body) noexcept -> decltype(body()) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return Status(Code::resource_exhausted, "no memory");
+  } catch (const std::exception& error) {
+    return Status(Code::internal, error.what());
+  } catch (...) {
+    return Status(Code::internal, "a library threw");
+  }
+}
+
+}  // namespace pm::client::detail

@@ -1,0 +1,134 @@
+// WritablePayload and ReadLease: what is open, and how it ends.
+
+#include <utility>
+
+#include "convert.h"
+#include "parts.h"
+
+namespace pm::client {
+
+namespace catalog = payload::manager::catalog::v1;
+namespace runtime = payload::manager::runtime::v1;
+namespace services = payload::manager::services::v1;
+using CatalogStub = services::PayloadCatalogService::Stub;
+using DataStub = services::PayloadDataService::Stub;
+using detail::guarded;
+
+namespace detail {
+
+Result<Descriptor> commit(Connection& connection, const PayloadId& id,
+                          std::string_view request_id) {
+  catalog::CommitPayloadRequest request;
+  set_id(request.mutable_id(), id);
+  request.set_request_id(std::string(request_id));
+  catalog::CommitPayloadResponse reply;
+  PM_TRY(connection.call(connection.catalog(), &CatalogStub::CommitPayload, request, &reply));
+  return descriptor_from(reply.payload_descriptor());
+}
+
+Status release(Connection& connection, const LeaseId& id) {
+  runtime::ReleaseLeaseRequest request;
+  set_id(request.mutable_lease_id(), id);
+  google::protobuf::Empty reply;
+  return connection.call(connection.data(), &DataStub::ReleaseLease, request, &reply);
+}
+
+Status erase(Connection& connection, const PayloadId& id, bool force, std::string_view request_id) {
+  catalog::DeleteRequest request;
+  set_id(request.mutable_id(), id);
+  request.set_force(force);
+  request.set_request_id(std::string(request_id));
+  google::protobuf::Empty reply;
+  return connection.call(connection.catalog(), &CatalogStub::Delete, request, &reply);
+}
+
+}  // namespace detail
+
+namespace {
+
+Status ended() { return {Code::failed_precondition, "this handle has ended or was moved from"}; }
+
+}  // namespace
+
+WritablePayload::WritablePayload(std::unique_ptr<Parts> parts) noexcept
+    : parts_(std::move(parts)) {}
+WritablePayload::WritablePayload(WritablePayload&&) noexcept = default;
+
+WritablePayload& WritablePayload::operator=(WritablePayload&& other) noexcept {
+  if (this != &other) {
+    if (parts_ && !parts_->settled) static_cast<void>(discard());
+    parts_ = std::move(other.parts_);
+  }
+  return *this;
+}
+
+WritablePayload::~WritablePayload() {
+  // Nobody is left to hear of a failure; the host reclaims what its clients forget.
+  if (parts_ && !parts_->settled) static_cast<void>(discard());
+}
+
+const Descriptor& WritablePayload::descriptor() const noexcept {
+  static const Descriptor none;
+  return parts_ ? parts_->descriptor : none;
+}
+
+std::span<std::byte> WritablePayload::bytes() noexcept {
+  return parts_ ? parts_->mapped.bytes : std::span<std::byte>();
+}
+
+Result<Descriptor> WritablePayload::commit(std::string_view request_id) noexcept {
+  return guarded([&]() -> Result<Descriptor> {
+    if (!parts_ || parts_->settled) return ended();
+    // Committed bytes never change: the writable mapping goes first.
+    parts_->mapped = {};
+    auto descriptor = detail::commit(*parts_->connection, parts_->descriptor.id, request_id);
+    if (!descriptor) return descriptor.status();
+    parts_->descriptor = *descriptor;
+    parts_->settled = true;
+    return descriptor;
+  });
+}
+
+Status WritablePayload::discard() noexcept {
+  return guarded([&]() -> Status {
+    if (!parts_ || parts_->settled) return ended();
+    parts_->mapped = {};
+    const Status status = detail::erase(*parts_->connection, parts_->descriptor.id, false, {});
+    parts_->settled = status.ok();
+    return status;
+  });
+}
+
+ReadLease::ReadLease(std::unique_ptr<Parts> parts) noexcept : parts_(std::move(parts)) {}
+ReadLease::ReadLease(ReadLease&&) noexcept = default;
+
+ReadLease& ReadLease::operator=(ReadLease&& other) noexcept {
+  if (this != &other) {
+    static_cast<void>(release());
+    parts_ = std::move(other.parts_);
+  }
+  return *this;
+}
+
+ReadLease::~ReadLease() { static_cast<void>(release()); }
+
+const Lease& ReadLease::lease() const noexcept {
+  static const Lease none;
+  return parts_ ? parts_->lease : none;
+}
+
+std::span<const std::byte> ReadLease::bytes() const noexcept {
+  return parts_ ? parts_->mapped.bytes : std::span<std::byte>();
+}
+
+Status ReadLease::release() noexcept {
+  return guarded([&]() -> Status {
+    if (!parts_ || parts_->released) return {};
+    parts_->mapped = {};
+    const Status status = detail::release(*parts_->connection, parts_->lease.id);
+    parts_->released = status.ok();
+    return status;
+  });
+}
+
+}  // namespace pm::client
