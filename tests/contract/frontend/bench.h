@@ -1,0 +1,121 @@
+#pragma once
+
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <pm/frontend.h>
+
+#include <functional>
+#include <memory>
+#include <pm/cpp/result.hpp>
+#include <string>
+#include <vector>
+
+#include "fake_engine.h"
+
+namespace pm::frontend_contract {
+
+enum class Transport { unix_socket, tcp };
+
+// A frontend that is not the one under test, made of it: what a mutant changes between the
+// frontend and its engine, or around its start and stop. Empty functions change nothing.
+struct Mutation {
+  const char* name = "none";
+  std::function<const pm_engine_t*(const pm_engine_t*)> wrap_engine;
+  std::function<void(const std::string& socket_path)> after_start;
+  std::function<void(const std::string& socket_path)> after_stop;
+};
+
+// An instance of the plugin under test (PM_FRONTEND_PLUGIN, else frontend-grpc of this build).
+class Instance {
+ public:
+  static Result<std::unique_ptr<Instance>> create(const std::string& config_json);
+  ~Instance();
+  Instance(const Instance&) = delete;
+  Instance& operator=(const Instance&) = delete;
+
+  Status start(const pm_engine_t* engine);
+  void drain(std::chrono::milliseconds after);
+  void stop();
+  std::string address() const;  // The first.
+
+ private:
+  Instance() = default;
+  pm_host_t host_{};
+  std::string error_;
+  const pm_frontend_t* frontend_ = nullptr;
+};
+
+struct UnaryReply {
+  grpc::Status status;
+  std::string bytes;
+};
+
+// A client that knows no contract: bytes out, bytes in.
+class Client {
+ public:
+  explicit Client(const std::string& address,
+                  std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr);
+  UnaryReply call(const std::string& method, const std::string& request,
+                  grpc::ClientContext& context);
+  UnaryReply call(const std::string& method, const std::string& request);
+  grpc::GenericStub& stub() { return *stub_; }
+
+ private:
+  std::unique_ptr<grpc::GenericStub> stub_;
+};
+
+// One streaming call, step by step; each step blocks.
+class Stream {
+ public:
+  Stream(Client& client, const std::string& method);
+  ~Stream();
+  void write(const std::string& request, bool last = true);
+  bool read(std::string& reply);
+  grpc::Status finish();
+  grpc::ClientContext& context() { return context_; }
+
+ private:
+  bool wait();
+  grpc::ClientContext context_;
+  grpc::CompletionQueue queue_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
+  bool finished_ = false;
+};
+
+// An engine, a frontend that serves it, and a place for its socket.
+class Bench {
+ public:
+  explicit Bench(Transport transport, const Mutation& mutation = {});
+  ~Bench();
+  Bench(const Bench&) = delete;
+  Bench& operator=(const Bench&) = delete;
+
+  // Why there is no frontend to try; empty when there is.
+  const std::string& trouble() const { return trouble_; }
+
+  // A configuration that listens at `listen`, with more members behind it (", \"x\": 1").
+  static std::string config(const std::string& listen, const std::string& more = "");
+
+  FakeEngine& engine() { return engine_; }
+  Instance& frontend() { return *frontend_; }
+  Client& client() { return *client_; }
+  std::string address() const { return frontend_->address(); }
+  Transport transport() const { return transport_; }
+  const std::string& directory() const { return directory_; }
+  std::string socket_path() const { return directory_ + "/frontend.sock"; }
+  void stop();
+
+  static constexpr int message_bytes_max = 5 << 20;
+  static constexpr std::uint32_t stream_credit = 8;
+
+ private:
+  const Transport transport_;
+  const Mutation mutation_;
+  std::string directory_;
+  std::string trouble_;
+  FakeEngine engine_;
+  std::unique_ptr<Instance> frontend_;
+  std::unique_ptr<Client> client_;
+};
+
+}  // namespace pm::frontend_contract
