@@ -65,9 +65,9 @@ class Snapshot {
   // How many of the entries, from the first on, fulfil `monotone`.
   template <typename Monotone>
   static std::size_t leading(const Node& node, const Monotone& monotone) {
-    const auto* end = std::partition_point(
-        node.entries, node.entries + node.count,
-        [&](const Node::Entry& entry) { return monotone(*entry.first); });
+    const auto* end =
+        std::partition_point(node.entries, node.entries + node.count,
+                             [&](const Node::Entry& entry) { return monotone(*entry.first); });
     return static_cast<std::size_t>(end - node.entries);
   }
 
@@ -79,10 +79,9 @@ class Snapshot {
     for (; i < node.count; ++i) {
       const Record& record = *node.entries[i].first;
       if (after(record)) return false;
-      const bool goes_on =
-          node.is_leaf
-              ? visit(record)
-              : walk_up(*static_cast<const InnerNode&>(node).children[i], before, after, visit);
+      const bool goes_on = node.is_leaf ? visit(record)
+                                        : walk_up(*static_cast<const InnerNode&>(node).children[i],
+                                                  before, after, visit);
       if (!goes_on) return false;
     }
     return true;

@@ -58,9 +58,13 @@ const void* create(const pm_host_t* host, const char*) {
   return result;
 }
 
-constexpr pm_plugin_descriptor_t descriptor = {
-    sizeof(pm_plugin_descriptor_t), 0,      PM_PLUGIN_ID, "Memory repository", "1.0.0",
-    PM_KIND_REPOSITORY,             nullptr};
+constexpr pm_plugin_descriptor_t descriptor = {sizeof(pm_plugin_descriptor_t),
+                                               0,
+                                               PM_PLUGIN_ID,
+                                               "Memory repository",
+                                               "1.0.0",
+                                               PM_KIND_REPOSITORY,
+                                               nullptr};
 
 }  // namespace
 

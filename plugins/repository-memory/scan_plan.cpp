@@ -135,8 +135,8 @@ void run_scan(const RecordKind& kind, const pm_scan_t& scan, const ScanPlan& pla
     return descending ? compare(*b, *a, plan.order) < 0 : compare(*a, *b, plan.order) < 0;
   };
   const std::size_t wanted = std::min<std::uint64_t>(left, found.size());
-  std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(wanted),
-                    found.end(), comes_first);
+  std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(wanted), found.end(),
+                    comes_first);
   for (std::size_t i = 0; i < wanted; ++i)
     if (!hand_out(*found[i])) return;
 }

@@ -9,8 +9,8 @@ namespace pm::repository_memory {
 
 // How a scan goes through the trees of its kind.
 struct ScanPlan {
-  std::size_t tree = 0;        // The one to walk.
-  bool is_in_order = false;    // The tree's order is the one asked for; else sort.
+  std::size_t tree = 0;            // The one to walk.
+  bool is_in_order = false;        // The tree's order is the one asked for; else sort.
   std::vector<std::size_t> order;  // The positions to sort by.
 
   // The part of the tree to walk: these fields, the first of the tree's order, have these values,

@@ -28,8 +28,9 @@ const char* declared_type(std::uint32_t type) {
 }
 
 std::string column_definition(const RecordField& field) {
-  const char* empty = field.type == PM_VALUE_TEXT ? "''" : field.type == PM_VALUE_BYTES ? "x''"
-                                                                                       : "0";
+  const char* empty = field.type == PM_VALUE_TEXT    ? "''"
+                      : field.type == PM_VALUE_BYTES ? "x''"
+                                                     : "0";
   return quoted(field.name) + " " + declared_type(field.type) + " NOT NULL DEFAULT " + empty;
 }
 
@@ -119,8 +120,9 @@ Status bring_up(const Connection& connection, const RecordKind& kind, std::strin
       return {Code::failed_precondition, where + " is " + column->second.type +
                                              ", this host needs " + declared_type(field.type)};
     } else if (column->second.key_place != key_place) {
-      return {Code::failed_precondition, where + " has another place in the key than this host "
-                                                 "gives it"};
+      return {Code::failed_precondition, where +
+                                             " has another place in the key than this host "
+                                             "gives it"};
     }
   }
   return {};
@@ -191,8 +193,8 @@ Result<StoreState> claim_epoch(const Connection& connection, const std::string& 
                     static_cast<std::uint64_t>(*sequence)};
 }
 
-Result<StoreState> migrate_in_transaction(const Connection& connection,
-                                          const RecordSchema& schema, const std::string& path) {
+Result<StoreState> migrate_in_transaction(const Connection& connection, const RecordSchema& schema,
+                                          const std::string& path) {
   PM_TRY(make_own_tables(connection, path));
   const auto version = connection.number("SELECT max(version) FROM pm_schema");
   if (!version.ok()) return version.status();

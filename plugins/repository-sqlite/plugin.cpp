@@ -88,9 +88,13 @@ const void* create(const pm_host_t* host, const char* config_json) {
   return result;
 }
 
-constexpr pm_plugin_descriptor_t descriptor = {
-    sizeof(pm_plugin_descriptor_t), 0,       PM_PLUGIN_ID, "SQLite repository", "1.0.0",
-    PM_KIND_REPOSITORY,             config_schema};
+constexpr pm_plugin_descriptor_t descriptor = {sizeof(pm_plugin_descriptor_t),
+                                               0,
+                                               PM_PLUGIN_ID,
+                                               "SQLite repository",
+                                               "1.0.0",
+                                               PM_KIND_REPOSITORY,
+                                               config_schema};
 
 }  // namespace
 

@@ -120,8 +120,8 @@ Status SqliteRepository::prepare_writes() {
   slots_.resize(fields_max);
   PM_TRY(prepare_into(*writer_, "BEGIN IMMEDIATE", begin_));
   PM_TRY(prepare_into(*writer_, "COMMIT", commit_));
-  return prepare_into(*writer_,
-                      "UPDATE pm_meta SET last_sequence = ?1 WHERE id = 1 AND epoch = ?2", fence_);
+  return prepare_into(*writer_, "UPDATE pm_meta SET last_sequence = ?1 WHERE id = 1 AND epoch = ?2",
+                      fence_);
 }
 
 Status SqliteRepository::usable() const {
@@ -242,8 +242,8 @@ Status SqliteRepository::checkpoint_when_due() {
   if (wal_pages_ < checkpoint_at_pages_) return {};
   int pages = 0;
   int copied = 0;
-  const int code = sqlite3_wal_checkpoint_v2(writer_->handle(), nullptr,
-                                             SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
+  const int code = sqlite3_wal_checkpoint_v2(writer_->handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE,
+                                             &pages, &copied);
   // What a reader still needs stays in the log; not every commit has to try it again.
   checkpoint_at_pages_ = code == SQLITE_OK && copied == pages ? every : wal_pages_ + every;
   if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY) return {};

@@ -69,8 +69,7 @@ Order order_of(const RecordKind& kind, const pm_scan_t& scan) {
   std::vector<std::size_t> first;
   if (scan.order_field != 0) first.push_back(kind.position(scan.order_field));
   Order order{sdk::deciding_positions(kind, first, is_constant), false};
-  order.is_split =
-      !order.positions.empty() && kind.fields[order.positions[0]].type == PM_VALUE_U64;
+  order.is_split = !order.positions.empty() && kind.fields[order.positions[0]].type == PM_VALUE_U64;
   return order;
 }
 
@@ -89,8 +88,8 @@ std::string order_by(const RecordKind& kind, const Order& order, bool descending
 }
 
 // NULL when no record of this half can meet the conditions.
-std::optional<ScanQuery> query_of(const RecordKind& kind, const pm_scan_t& scan,
-                                  const Order& order, Half half) {
+std::optional<ScanQuery> query_of(const RecordKind& kind, const pm_scan_t& scan, const Order& order,
+                                  Half half) {
   ScanQuery query;
   query.sql = "SELECT " + column_list(kind) + " FROM " + quoted(kind.name);
   const char* separator = " WHERE ";

@@ -83,8 +83,7 @@ Result<StoreFile> StoreFile::claim(const std::string& path) {
   struct stat found;
   const bool is_file = ::fstat(fd, &found) == 0 && S_ISREG(found.st_mode);
   ::close(fd);
-  if (!is_file)
-    return Status(Code::failed_precondition, result.path_ + " is not a regular file");
+  if (!is_file) return Status(Code::failed_precondition, result.path_ + " is not a regular file");
   return result;
 }
 

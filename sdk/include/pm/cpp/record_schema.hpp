@@ -148,14 +148,13 @@ struct RecordSchema {
 inline Status check_value(const RecordKind& kind, const RecordField& field,
                           const pm_value_t& value) {
   if (value.type != field.type)
-    return {Code::invalid_argument, "field " + field.name + " of kind " + kind.name +
-                                        " has type " + std::to_string(field.type) +
-                                        ", the value given has type " +
+    return {Code::invalid_argument, "field " + field.name + " of kind " + kind.name + " has type " +
+                                        std::to_string(field.type) + ", the value given has type " +
                                         std::to_string(value.type)};
   const bool has_bytes = value.type == PM_VALUE_BYTES || value.type == PM_VALUE_TEXT;
   if (has_bytes && value.as.bytes.data == nullptr && value.as.bytes.length != 0)
-    return {Code::invalid_argument, "field " + field.name + " of kind " + kind.name +
-                                        " has a length but no data"};
+    return {Code::invalid_argument,
+            "field " + field.name + " of kind " + kind.name + " has a length but no data"};
   return {};
 }
 
@@ -193,8 +192,8 @@ inline Status check_scan(const RecordKind& kind, const pm_scan_t& scan) {
     const std::size_t at = kind.position(condition.value.field);
     if (at == kind.fields.size())
       return {Code::invalid_argument, "a condition names field " +
-                                          std::to_string(condition.value.field) +
-                                          ", which kind " + kind.name + " does not have"};
+                                          std::to_string(condition.value.field) + ", which kind " +
+                                          kind.name + " does not have"};
     PM_TRY(check_value(kind, kind.fields[at], condition.value));
     if (condition.comparison < PM_EQUAL || condition.comparison > PM_GREATER_EQUAL)
       return {Code::invalid_argument,
@@ -204,8 +203,8 @@ inline Status check_scan(const RecordKind& kind, const pm_scan_t& scan) {
     return {Code::invalid_argument, "the order names field " + std::to_string(scan.order_field) +
                                         ", which kind " + kind.name + " does not have"};
   if (scan.descending > 1)
-    return {Code::invalid_argument, "descending is " + std::to_string(scan.descending) +
-                                        ", it can be 0 or 1"};
+    return {Code::invalid_argument,
+            "descending is " + std::to_string(scan.descending) + ", it can be 0 or 1"};
   return {};
 }
 
@@ -239,8 +238,7 @@ inline Result<BatchTurn> check_turn(const pm_batch_t& batch, std::uint64_t epoch
   if (batch.epoch != epoch)
     return Status(Code::aborted, "the batch is of epoch " + std::to_string(batch.epoch) +
                                      ", the store is in epoch " + std::to_string(epoch));
-  if (batch.sequence > first_sequence && batch.sequence <= last_sequence)
-    return BatchTurn::repeat;
+  if (batch.sequence > first_sequence && batch.sequence <= last_sequence) return BatchTurn::repeat;
   if (batch.sequence != last_sequence + 1)
     return Status(Code::invalid_argument,
                   "the batch has sequence " + std::to_string(batch.sequence) +
