@@ -1,4 +1,4 @@
-#include "names.hpp"
+#include "names.h"
 
 namespace pm::shm {
 namespace {

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "shm_tier.hpp"
+#include "shm_tier.h"
 
 namespace {
 

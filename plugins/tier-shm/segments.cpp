@@ -1,4 +1,4 @@
-#include "segments.hpp"
+#include "segments.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "shm_file.hpp"
+#include "shm_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-#include "shm_tier.hpp"
+#include "shm_tier.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

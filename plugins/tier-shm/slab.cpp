@@ -1,4 +1,4 @@
-#include "slab.hpp"
+#include "slab.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

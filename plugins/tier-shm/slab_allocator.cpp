@@ -1,4 +1,4 @@
-#include "slab_allocator.hpp"
+#include "slab_allocator.h"
 
 #include <sys/random.h>
 

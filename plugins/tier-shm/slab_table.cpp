@@ -1,10 +1,10 @@
-#include "slab_table.hpp"
+#include "slab_table.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
 
-#include "slab_allocator.hpp"
+#include "slab_allocator.h"
 
 namespace pm::shm {
 namespace {

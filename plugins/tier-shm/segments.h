@@ -7,8 +7,8 @@
 #include <pm/cpp/result.hpp>
 #include <string>
 
-#include "names.hpp"
-#include "shm_file.hpp"
+#include "names.h"
+#include "shm_file.h"
 
 // The segment layout: one POSIX shared memory object for each object of the tier. Nothing is kept
 // in memory for a segment, neither a descriptor nor a record: its name says which object it is,

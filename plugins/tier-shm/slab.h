@@ -9,9 +9,9 @@
 #include <pm/cpp/plugin.hpp>
 #include <string>
 
-#include "shm_file.hpp"
-#include "slab_allocator.hpp"
-#include "slab_table.hpp"
+#include "shm_file.h"
+#include "slab_allocator.h"
+#include "slab_table.h"
 
 // One shared memory object that holds many objects of the tier. Clients map it once and keep it.
 //

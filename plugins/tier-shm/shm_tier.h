@@ -5,8 +5,8 @@
 #include <optional>
 #include <pm/cpp/config.hpp>
 
-#include "segments.hpp"
-#include "slab.hpp"
+#include "segments.h"
+#include "slab.h"
 
 // A tier in POSIX shared memory, in two layouts that share one capacity: `slab_bytes` of it are a
 // slab for clients that ask for one, all else is room for segments. A segment never takes slab
