@@ -1,0 +1,57 @@
+#pragma once
+
+#include <pm/tier.h>
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <pm/cpp/result.hpp>
+#include <string>
+#include <utility>
+
+// A descriptor of a POSIX shared memory object. Everything goes through pread and pwrite: a client
+// may shorten the object at any time, and touching a mapping past its end would kill the host.
+
+namespace pm::shm {
+
+// "cannot open /pm-...: No space left on device", with the code that fits the errno.
+Status errno_status(int error, const std::string& what);
+
+class ShmFile {
+ public:
+  ShmFile() = default;
+  explicit ShmFile(int descriptor) : descriptor_(descriptor) {}
+  ShmFile(ShmFile&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  ShmFile& operator=(ShmFile&& other) noexcept {
+    std::swap(descriptor_, other.descriptor_);
+    return *this;
+  }
+  ShmFile(const ShmFile&) = delete;
+  ShmFile& operator=(const ShmFile&) = delete;
+  ~ShmFile();
+
+  // NOT_FOUND: no such object. PERMISSION_DENIED: there is one, of another user or of another
+  // kind; nothing of it was read.
+  static Result<ShmFile> open(const std::string& name, int flags);
+
+  // Makes a new one whose permissions are exactly `mode`. ALREADY_EXISTS: the name is taken.
+  static Result<ShmFile> create(const std::string& name, mode_t mode);
+
+  int get() const { return descriptor_; }
+  Result<struct stat> stat() const;
+  Status set_mode(mode_t mode) const;
+
+  // Takes room for the first `length` bytes, for certain: tmpfs over-commits what ftruncate(2)
+  // makes, and its writer would die of SIGBUS. RESOURCE_EXHAUSTED: the file system is full.
+  // CANCELLED: `context` (which may be NULL) no longer wants it. Room taken so far stays.
+  Status reserve(std::uint64_t length, const pm_call_context_t* context) const;
+
+  // Reads until `length` bytes or the end; returns the count.
+  Result<std::uint64_t> read(std::uint64_t offset, void* target, std::uint64_t length) const;
+  Status write(std::uint64_t offset, const void* source, std::uint64_t length) const;
+  Status write_zeros(std::uint64_t offset, std::uint64_t length) const;
+
+ private:
+  int descriptor_ = -1;
+};
+
+}  // namespace pm::shm

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <pm/cpp/config.hpp>
+
+#include "segments.h"
+#include "slab.h"
+
+// A tier in POSIX shared memory, in two layouts that share one capacity: `slab_bytes` of it are a
+// slab for clients that ask for one, all else is room for segments. A segment never takes slab
+// room; an object for which the slab has no room becomes a segment.
+
+namespace pm::shm {
+
+class ShmTier {
+ public:
+  static Result<std::unique_ptr<ShmTier>> open(const sdk::Host& host, const sdk::Config& config);
+  ~ShmTier();
+
+  void info(pm_tier_info_t& info) const;
+  void usage(pm_tier_usage_t& usage) const;
+  Status allocate(const pm_call_context_t* context, const pm_object_id_t& object,
+                  std::uint64_t length, const pm_allocate_options_t& options,
+                  pm_allocation_t& allocation);
+  Status adopt(const pm_object_id_t& object, const pm_cookie_t& cookie, std::uint64_t length,
+               std::uint64_t& bytes_charged) const;
+  Status locate(const pm_object_id_t& object, const pm_cookie_t& cookie, std::uint64_t length,
+                pm_location_t& location) const;
+  Result<std::uint64_t> read(const pm_object_id_t& object, const pm_cookie_t& cookie,
+                             std::uint64_t offset, void* target, std::uint64_t length) const;
+  Status write(const pm_object_id_t& object, const pm_cookie_t& cookie, std::uint64_t offset,
+               const void* source, std::uint64_t length) const;
+  Status seal(const pm_object_id_t& object, const pm_cookie_t& cookie, std::uint64_t length);
+  Status remove(const pm_object_id_t& object, const pm_cookie_t& cookie, std::uint64_t length);
+  Status enumerate(pm_on_tier_object_t on_object, void* data) const;
+
+  const sdk::Host& host() const { return host_; }
+
+ private:
+  struct Options {
+    std::uint64_t capacity_bytes;
+    std::uint64_t slab_bytes;
+    mode_t mode;
+    std::string boot_id;
+  };
+  ShmTier(const sdk::Host& host, const Options& options, Names names)
+      : host_(host), options_(options), segments_(std::move(names), options.mode) {}
+
+  Status start(const std::string& instance_id);
+  Status open_slab(const std::string& instance_id);
+  void warn_when_the_file_system_is_smaller() const;
+  Status allocate_segment(const pm_call_context_t* context, const pm_object_id_t& object,
+                          std::uint64_t length);
+  // The slab's first granule when the cookie names a block, nothing when it names a segment.
+  Result<std::optional<std::uint32_t>> block_of(const pm_cookie_t& cookie) const;
+
+  const sdk::Host host_;
+  const Options options_;
+  const Segments segments_;
+  std::unique_ptr<Slab> slab_;  // NULL when slab_bytes is 0.
+  std::string claimed_;         // The stem of names that this instance holds in this process.
+  std::atomic<std::uint64_t> segment_bytes_ = 0;
+  std::atomic<std::uint64_t> segment_count_ = 0;
+};
+
+}  // namespace pm::shm
