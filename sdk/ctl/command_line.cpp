@@ -35,7 +35,7 @@ po::options_description global_options() {
   options.add_options()("help,h", po::bool_switch(), "print this help")(
       "address", text()->value_name("ADDRESS"),
       "unix:/path/to.sock or host:port (default: $PM_ADDRESS, or else "
-      "unix:/run/payload-manager/payload-manager.sock)")(
+      "payload-manager/payload-manager.sock below $XDG_RUNTIME_DIR or /run)")(
       "output,o", text()->value_name("FORMAT")->default_value("table"), "table or json")(
       "deadline-ms", text()->value_name("N"), "of each call, 0 for none (default: 30000)")(
       "tls-ca", text()->value_name("FILE"), "PEM authorities; turns TLS on")(

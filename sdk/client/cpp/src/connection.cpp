@@ -1,5 +1,7 @@
 #include "connection.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
@@ -12,10 +14,20 @@
 namespace pm::client::detail {
 namespace {
 
-constexpr const char* default_address = "unix:/run/payload-manager/payload-manager.sock";
+constexpr const char* socket_below_runtime = "/payload-manager/payload-manager.sock";
 // A host that restarts is found again within this time.
 constexpr int reconnect_backoff_min_ms = 100;
 constexpr int reconnect_backoff_max_ms = 1000;
+
+// Where a host listens unless configured otherwise: one of this user's own, or the machine's.
+std::string default_address() {
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");  // NOLINT(concurrency-mt-unsafe)
+  if (runtime != nullptr && *runtime == '/') {
+    const std::string socket = std::string(runtime) + socket_below_runtime;
+    if (::access(socket.c_str(), F_OK) == 0) return "unix:" + socket;
+  }
+  return std::string("unix:/run") + socket_below_runtime;
+}
 
 Result<std::string> read_file(const std::string& path) {
   if (path.empty()) return std::string();
@@ -65,7 +77,7 @@ Status status_from(const grpc::Status& status) {
 Result<std::shared_ptr<Connection>> Connection::make(std::string address, ConnectOptions options) {
   if (address.empty()) {
     const char* named = std::getenv("PM_ADDRESS");  // NOLINT(concurrency-mt-unsafe)
-    address = named != nullptr && *named != '\0' ? named : default_address;
+    address = named != nullptr && *named != '\0' ? named : default_address();
   }
   auto chosen = credentials(options);
   if (!chosen) return chosen.status();

@@ -284,7 +284,8 @@ class ReadLease {
 class Client {
  public:
   // `address`: "unix:/path/to.sock" or "host:port"; empty: $PM_ADDRESS, or else
-  // "unix:/run/payload-manager/payload-manager.sock". Checks the options and reads the TLS files;
+  // payload-manager/payload-manager.sock below $XDG_RUNTIME_DIR where there is one, or else below
+  // /run. Checks the options and reads the TLS files;
   // the connection itself is made by the first call, and again after it broke.
   static Result<Client> connect(std::string address = {}, ConnectOptions options = {}) noexcept;
 
