@@ -35,8 +35,8 @@ class DiskTier {
 
   const sdk::Host& host() const { return host_; }
   bool has_async() const { return ring_ != nullptr; }
-  void get_info(pm_tier_info_t* info) const;
-  void get_usage(pm_tier_usage_t* usage) const;
+  pm_tier_info_t info() const;
+  pm_tier_usage_t usage() const;
 
   Status allocate(const pm_object_id_t& object, std::uint64_t length, pm_allocation_t* allocation);
   Status adopt(const pm_object_id_t& object, std::uint64_t length,
