@@ -1,8 +1,5 @@
 #include "layout.h"
 
-#include <cinttypes>
-#include <cstdio>
-
 namespace pm::disk {
 
 namespace {
@@ -15,6 +12,12 @@ int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   return -1;
+}
+
+void append_hex(std::string& text, std::uint8_t byte) {
+  constexpr const char* digits = "0123456789abcdef";
+  text += digits[byte >> 4];
+  text += digits[byte & 15];
 }
 
 bool is_dash_position(std::size_t i) { return i == 8 || i == 13 || i == 18 || i == 23; }
@@ -30,22 +33,23 @@ std::optional<unsigned> parse_hex_byte(std::string_view text) {
 }
 
 std::string bucket_name(unsigned bucket) {
-  char text[8];
-  std::snprintf(text, sizeof(text), "%02x/%02x", bucket / 256 % 256, bucket % 256);
-  return text;
+  std::string name;
+  append_hex(name, static_cast<std::uint8_t>(bucket / 256));
+  name += '/';
+  append_hex(name, static_cast<std::uint8_t>(bucket));
+  return name;
 }
 
 std::string file_name(const pm_object_id_t& object, bool sealed) {
   std::string name;
   name.reserve(sealed_length + part_suffix.size());
-  char text[24];
-  for (std::size_t i = 0; i < sizeof(object.payload); ++i) {
+  for (const std::uint8_t byte : object.payload) {
     if (is_dash_position(name.size())) name += '-';
-    std::snprintf(text, sizeof(text), "%02x", object.payload[i]);
-    name += text;
+    append_hex(name, byte);
   }
-  std::snprintf(text, sizeof(text), ".%016" PRIx64, object.generation);
-  name += text;
+  name += '.';
+  for (int shift = 56; shift >= 0; shift -= 8)
+    append_hex(name, static_cast<std::uint8_t>(object.generation >> shift));
   if (!sealed) name += part_suffix;
   return name;
 }

@@ -1,7 +1,10 @@
 // The C face of the disk tier: the entry, the schema, and one function for each pointer.
 
+#include <algorithm>
+#include <cstring>
 #include <memory>
 #include <pm/cpp/config.hpp>
+#include <string_view>
 
 #include "tier.h"
 
@@ -23,13 +26,30 @@ pm_status_t call(const pm_tier_t* tier, Body&& body) {
   return sdk::guarded(disk.host(), [&] { return body(disk); });
 }
 
-void get_info(const pm_tier_t* tier, pm_tier_info_t* info) { tier_of(tier).get_info(info); }
+// Gives the caller as much of a struct as its `size` says it has room for; `size` stays.
+template <typename Struct>
+void give(const Struct& filled, Struct* target) {
+  const std::size_t end = std::min<std::size_t>(target->size, sizeof(Struct));
+  if (end <= sizeof(target->size)) return;
+  std::memcpy(reinterpret_cast<char*>(target) + sizeof(target->size),
+              reinterpret_cast<const char*>(&filled) + sizeof(target->size),
+              end - sizeof(target->size));
+}
 
-void get_usage(const pm_tier_t* tier, pm_tier_usage_t* usage) { tier_of(tier).get_usage(usage); }
+void get_info(const pm_tier_t* tier, pm_tier_info_t* info) { give(tier_of(tier).info(), info); }
+
+void get_usage(const pm_tier_t* tier, pm_tier_usage_t* usage) {
+  give(tier_of(tier).usage(), usage);
+}
 
 pm_status_t allocate(const pm_tier_t* tier, const pm_call_context_t*, const pm_object_id_t* object,
                      uint64_t length, const pm_allocate_options_t*, pm_allocation_t* allocation) {
-  return call(tier, [&](DiskTier& disk) { return disk.allocate(*object, length, allocation); });
+  return call(tier, [&](DiskTier& disk) {
+    pm_allocation_t taken{};
+    Status status = disk.allocate(*object, length, &taken);
+    if (status.ok()) give(taken, allocation);
+    return status;
+  });
 }
 
 pm_status_t adopt(const pm_tier_t* tier, const pm_object_id_t* object, const pm_cookie_t*,

@@ -99,11 +99,17 @@ Status sync(int fd, const std::string& shown) {
           "FSYNC_FAILED"};
 }
 
-void restart_failpoints() {
+void start_failpoints() {
 #if PM_FAILPOINTS
   const char* number = std::getenv("PM_TIER_DISK_FAIL_FSYNC");
-  fail_fsync_number = number == nullptr ? 0 : std::strtoull(number, nullptr, 10);
   fsync_count = 0;
+  fail_fsync_number = number == nullptr ? 0 : std::strtoull(number, nullptr, 10);
+#endif
+}
+
+void stop_failpoints() {
+#if PM_FAILPOINTS
+  fail_fsync_number = 0;
 #endif
 }
 

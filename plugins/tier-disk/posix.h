@@ -49,8 +49,9 @@ Result<Descriptor> open_regular(int directory, const char* path, int flags,
 Status sync(int fd, const std::string& shown);
 
 // Where built with failpoints: reads PM_TIER_DISK_FAIL_FSYNC and starts counting calls of sync()
-// from one; the call of that number fails with EIO.
-void restart_failpoints();
+// from one; the call of that number fails with EIO. stop_failpoints() lets all calls through.
+void start_failpoints();
+void stop_failpoints();
 
 // 64 bits of the kernel's randomness as 16 hexadecimal digits.
 Result<std::string> random_hex();

@@ -46,6 +46,7 @@ DiskTier::DiskTier(const sdk::Host& host, const Options& options, std::unique_pt
       files_(cached_files_max) {}
 
 Result<std::unique_ptr<DiskTier>> DiskTier::open(const sdk::Host& host, const Options& options) {
+  stop_failpoints();  // Those of an earlier tier in this process; opening a root syncs, too.
   const pm_host_identity_t* identity = host.identity();
   const std::string instance = identity == nullptr ? "" : identity->instance_id;
   auto root = Root::open(host, options.root, instance, options.file_mode);
@@ -61,7 +62,7 @@ Result<std::unique_ptr<DiskTier>> DiskTier::open(const sdk::Host& host, const Op
   else
     host.warn("io_uring is not to be had (" + ring.status().message() +
               "); transfers run one at a time on workers");
-  restart_failpoints();
+  start_failpoints();
   return tier;
 }
 
@@ -78,21 +79,22 @@ Status DiskTier::count_objects() {
   return {};
 }
 
-void DiskTier::get_info(pm_tier_info_t* info) const {
-  info->traits = PM_TIER_KEEPS_BYTES | PM_TIER_SURVIVES_PROCESS | PM_TIER_SURVIVES_POWER |
-                 PM_TIER_HOST_ADDRESSABLE | PM_TIER_PARALLEL_RANGES;
-  info->charge_granularity_bytes = block_bytes;
-  info->inline_bytes_max = 0;
-  info->alignment_bytes = block_bytes;
-  info->chunk_bytes_preferred = chunk_bytes;
-  info->capacity_bytes = options_.capacity_bytes;
-  std::snprintf(info->fingerprint, sizeof(info->fingerprint), "disk:%s",
-                root_->medium_id().c_str());
+pm_tier_info_t DiskTier::info() const {
+  pm_tier_info_t info{};
+  info.size = sizeof(info);
+  info.traits = PM_TIER_KEEPS_BYTES | PM_TIER_SURVIVES_PROCESS | PM_TIER_SURVIVES_POWER |
+                PM_TIER_HOST_ADDRESSABLE | PM_TIER_PARALLEL_RANGES;
+  info.charge_granularity_bytes = block_bytes;
+  info.inline_bytes_max = 0;
+  info.alignment_bytes = block_bytes;
+  info.chunk_bytes_preferred = chunk_bytes;
+  info.capacity_bytes = options_.capacity_bytes;
+  std::snprintf(info.fingerprint, sizeof(info.fingerprint), "disk:%s", root_->medium_id().c_str());
+  return info;
 }
 
-void DiskTier::get_usage(pm_tier_usage_t* usage) const {
-  usage->bytes_used = bytes_used_;
-  usage->objects = objects_;
+pm_tier_usage_t DiskTier::usage() const {
+  return {sizeof(pm_tier_usage_t), 0, bytes_used_, objects_};
 }
 
 Status DiskTier::reserve(std::uint64_t bytes) {

@@ -133,26 +133,26 @@ class DiskTier {
   pm_status_t allocate(const pm_object_id_t& object, std::uint64_t length) {
     const pm_allocate_options_t options{sizeof(options), 0, ::getuid(), 0};
     allocation_.size = sizeof(allocation_);
-    return tier_->allocate(tier_, nullptr, &object, length, &options, &allocation_);
+    return live()->allocate(tier_, nullptr, &object, length, &options, &allocation_);
   }
   const pm_allocation_t& allocation() const { return allocation_; }
   pm_status_t adopt(const pm_object_id_t& object, std::uint64_t length) {
-    return tier_->adopt(tier_, &object, &cookie_, length, &charged_);
+    return live()->adopt(tier_, &object, &cookie_, length, &charged_);
   }
   std::uint64_t charged() const { return charged_; }
   pm_status_t write(const pm_object_id_t& object, std::uint64_t offset, const void* data,
                     std::uint64_t length) {
-    return tier_->write(tier_, nullptr, &object, &cookie_, offset, data, length);
+    return live()->write(tier_, nullptr, &object, &cookie_, offset, data, length);
   }
   pm_status_t read(const pm_object_id_t& object, std::uint64_t offset, void* data,
                    std::uint64_t length, std::uint64_t* count) {
-    return tier_->read(tier_, nullptr, &object, &cookie_, offset, data, length, count);
+    return live()->read(tier_, nullptr, &object, &cookie_, offset, data, length, count);
   }
   pm_status_t seal(const pm_object_id_t& object, std::uint64_t length) {
-    return tier_->seal(tier_, nullptr, &object, &cookie_, length);
+    return live()->seal(tier_, nullptr, &object, &cookie_, length);
   }
   pm_status_t remove(const pm_object_id_t& object, std::uint64_t length) {
-    return tier_->remove(tier_, nullptr, &object, &cookie_, length);
+    return live()->remove(tier_, nullptr, &object, &cookie_, length);
   }
   std::string locate(const pm_object_id_t& object) {
     char text[512] = {};
@@ -160,26 +160,26 @@ class DiskTier {
     location.size = sizeof(location);
     location.text = text;
     location.text_capacity = sizeof(text);
-    EXPECT_EQ(tier_->locate(tier_, &object, &cookie_, 1, &location), PM_OK);
+    EXPECT_EQ(live()->locate(tier_, &object, &cookie_, 1, &location), PM_OK);
     EXPECT_EQ(location.kind, static_cast<std::uint32_t>(PM_LOCATION_FILE));
     return text;
   }
   pm_tier_info_t info() const {
     pm_tier_info_t info{};
     info.size = sizeof(info);
-    tier_->get_info(tier_, &info);
+    live()->get_info(tier_, &info);
     return info;
   }
   pm_tier_usage_t usage() const {
     pm_tier_usage_t usage{};
     usage.size = sizeof(usage);
-    tier_->get_usage(tier_, &usage);
+    live()->get_usage(tier_, &usage);
     return usage;
   }
   std::vector<pm_tier_object_t> enumerate() const {
     std::vector<pm_tier_object_t> objects;
     const auto* extension =
-        static_cast<const pm_tier_enumerate_t*>(tier_->get_extension(tier_, PM_TIER_ENUMERATE));
+        static_cast<const pm_tier_enumerate_t*>(live()->get_extension(tier_, PM_TIER_ENUMERATE));
     const auto append = [](void* data, const pm_tier_object_t* object) {
       static_cast<std::vector<pm_tier_object_t>*>(data)->push_back(*object);
       return true;
@@ -188,7 +188,7 @@ class DiskTier {
     return objects;
   }
   const pm_tier_async_t* async() const {
-    return static_cast<const pm_tier_async_t*>(tier_->get_extension(tier_, PM_TIER_ASYNC));
+    return static_cast<const pm_tier_async_t*>(live()->get_extension(tier_, PM_TIER_ASYNC));
   }
   pm_status_t submit(const pm_transfer_t& transfer) const {
     return async()->submit(tier_, &transfer);
@@ -209,6 +209,11 @@ class DiskTier {
   }
 
  private:
+  // So that a test whose tier did not open fails with words.
+  const pm_tier_t* live() const {
+    if (tier_ == nullptr) throw std::runtime_error("the tier is not open: " + host_.error());
+    return tier_;
+  }
   void open(const std::string& config) {
     tier_ = static_cast<const pm_tier_t*>(disk_plugin().create(host_.abi(), config.c_str()));
   }

@@ -33,6 +33,16 @@ TEST_F(DiskObjects, says_what_it_promises) {
   EXPECT_EQ(info.inline_bytes_max, 0u);
 }
 
+TEST_F(DiskObjects, fills_structs_no_further_than_their_size) {
+  pm_tier_info_t info{};
+  info.size = offsetof(pm_tier_info_t, fingerprint);
+  info.fingerprint[0] = '!';
+  tier.abi()->get_info(tier.abi(), &info);
+  EXPECT_EQ(info.size, offsetof(pm_tier_info_t, fingerprint));
+  EXPECT_EQ(info.alignment_bytes, 4096u);
+  EXPECT_EQ(info.fingerprint[0], '!');
+}
+
 TEST_F(DiskObjects, is_called_part_until_sealed) {
   ASSERT_EQ(tier.allocate(object, 100), PM_OK) << host.error();
   EXPECT_EQ(tier.locate(object), sealed + ".part");
