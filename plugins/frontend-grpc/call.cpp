@@ -10,10 +10,11 @@
 
 #include <utility>
 
+#include "ordering.h"
 #include "reflection.h"
 #include "server.h"
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 namespace {
 
 std::string_view view(const grpc_slice& slice) {
@@ -98,7 +99,8 @@ Call::~Call() {
 }
 
 void Call::arm(const Method& method) {
-  method_.store(&method, std::memory_order_release);
+  method_ = &method;
+  hand_over(&requested_);
   auto* const queue = server_.queue();
   if (method.kind == MethodKind::unknown) {
     grpc_server_request_call(server_.grpc(), &call_, &details_, &metadata_, queue, queue,
@@ -126,7 +128,7 @@ void Call::on_requested(bool ok) {
     server_.give_back(this);
     return;
   }
-  const Method& method = this->method();
+  const Method& method = *method_;
   references_.store(2);  // This function, and the reply that says done.
   if (method.kind == MethodKind::unknown) {
     deliver_text(Code::unimplemented,
@@ -158,7 +160,7 @@ void Call::on_requested(bool ok) {
 }
 
 void Call::start_local(std::string_view request) {
-  if (method().kind == MethodKind::health_check) {
+  if (method_->kind == MethodKind::health_check) {
     const auto response = server_.health().check(request);
     if (response.ok()) {
       deliver_text(Code::ok, *response, true);
@@ -170,9 +172,9 @@ void Call::start_local(std::string_view request) {
   {
     const std::lock_guard lock(mutex_);
     local_open_ = true;
-    if (method().kind == MethodKind::reflection) start_receive();
+    if (method_->kind == MethodKind::reflection) start_receive();
   }
-  if (method().kind == MethodKind::health_watch) watch_health(request);
+  if (method_->kind == MethodKind::health_watch) watch_health(request);
   // Whoever comes while the server looks for streams to end is found here at the latest.
   if (server_.draining()) end_local_stream();
 }
@@ -189,7 +191,7 @@ void Call::watch_health(std::string_view request) {
 void Call::end_local_stream() {
   const std::lock_guard lock(mutex_);
   if (!local_open_ || severed_) return;
-  if (method().kind == MethodKind::health_watch) {
+  if (method_->kind == MethodKind::health_watch) {
     const std::string response = Health::not_serving();
     deliver_message(text_reply(Code::ok, response, false));
   }
@@ -251,12 +253,12 @@ void Call::call_engine(std::string_view request) {
   const pm_principal_t principal{sizeof(principal),  PM_NOBODY,
                                  PM_NOBODY,          0,
                                  read_tls_subject(), token_.empty() ? nullptr : token_.c_str()};
-  const bool streams = method().kind == MethodKind::stream;
+  const bool streams = method_->kind == MethodKind::stream;
   const pm_call_info_t info{sizeof(info),  streams ? server_.configuration().stream_credit : 0,
                             &principal,    0,
                             deadline_ns(), traceparent_.empty() ? nullptr : traceparent_.c_str()};
   const auto* engine = server_.engine();
-  const std::uint64_t id = engine->call(engine, method().path.c_str(),
+  const std::uint64_t id = engine->call(engine, method_->path.c_str(),
                                         reinterpret_cast<const std::uint8_t*>(request.data()),
                                         request.size(), &info, &Call::on_reply, this);
   std::uint32_t owed = 0;
@@ -303,7 +305,7 @@ void Call::deliver_done(const pm_reply_t& reply) {
   if (status_ == GRPC_STATUS_OK) {
     // One message ends a unary call, also an empty one.
     const bool unary =
-        method().kind == MethodKind::unary || method().kind == MethodKind::health_check;
+        method_->kind == MethodKind::unary || method_->kind == MethodKind::health_check;
     if (unary) last_message_ = make_message(reply.bytes, reply.bytes == nullptr ? 0 : reply.length);
   } else {
     if (reply.message != nullptr) {
@@ -322,11 +324,11 @@ void Call::deliver_done(const pm_reply_t& reply) {
 // Under mutex_.
 void Call::deliver_message(const pm_reply_t& reply) {
   if (severed_ || left_ || done_) return;
-  const bool of_engine = method().kind == MethodKind::stream;
+  const bool of_engine = method_->kind == MethodKind::stream;
   if (of_engine) ++outstanding_;
-  if (method().kind == MethodKind::unary ||
+  if (method_->kind == MethodKind::unary ||
       (of_engine && outstanding_ > server_.configuration().stream_credit)) {
-    server_.host().error("the engine sent more replies than it may to " + method().path);
+    server_.host().error("the engine sent more replies than it may to " + method_->path);
     grpc_call_cancel_with_status(call_, GRPC_STATUS_INTERNAL, "too many replies", nullptr);
     return;
   }
@@ -340,6 +342,7 @@ void Call::deliver_message(const pm_reply_t& reply) {
 
 // Under mutex_.
 void Call::start_batch(const grpc_op* operations, std::size_t count, Tag& tag) {
+  hand_over(&tag);
   const auto error = grpc_call_start_batch(call_, operations, count, &tag, nullptr);
   // Any other answer means that the batch itself is wrong, whatever the client did.
   GPR_ASSERT(error == GRPC_CALL_OK);
@@ -419,10 +422,10 @@ void Call::on_written(bool ok) {
       queue_.pop_front();
     } else if (done_) {
       start_finish();
-    } else if (method().kind == MethodKind::reflection) {
+    } else if (method_->kind == MethodKind::reflection) {
       start_receive();
     }
-    if (method().kind == MethodKind::stream && !severed_ && !left_ && !done_) {
+    if (method_->kind == MethodKind::stream && !severed_ && !left_ && !done_) {
       --outstanding_;
       give_credit = engine_call_known_;
       if (!give_credit) ++credit_owed_;
@@ -465,6 +468,7 @@ bool Call::orphan() {
   const std::lock_guard lock(mutex_);
   if (call_ == nullptr || done_) return false;
   clean();
+  method_ = nullptr;  // It goes with the server.
   orphaned_ = true;
   return true;
 }
@@ -483,7 +487,7 @@ void Call::clean() {
   grpc_byte_buffer_destroy(std::exchange(last_message_, nullptr));
   grpc_slice_unref(std::exchange(status_message_, grpc_empty_slice()));
   if (std::exchange(has_trailer_, false)) grpc_slice_unref(trailer_.value);
-  if (method_ != nullptr && method().kind == MethodKind::unknown) {
+  if (method_ != nullptr && method_->kind == MethodKind::unknown) {
     grpc_call_details_destroy(&details_);
     grpc_call_details_init(&details_);
   }
@@ -498,4 +502,4 @@ void Call::clean() {
   status_ = GRPC_STATUS_OK;
 }
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

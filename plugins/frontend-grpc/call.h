@@ -12,7 +12,7 @@
 
 #include "contract.h"
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 
 class Server;
 
@@ -78,12 +78,11 @@ class Call {
   void start_receive();
   void start_batch(const grpc_op* operations, std::size_t count, Tag& tag);
 
-  const Method& method() const { return *method_.load(std::memory_order_acquire); }
   void unreference();
   void clean();
 
   Server& server_;
-  std::atomic<const Method*> method_{nullptr};
+  const Method* method_ = nullptr;
   Tag requested_{this, Event::requested};
   Tag received_{this, Event::received};
   Tag written_{this, Event::written};
@@ -125,4 +124,4 @@ class Call {
   bool has_trailer_ = false;
 };
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

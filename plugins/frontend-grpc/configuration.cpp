@@ -4,7 +4,7 @@
 #include <charconv>
 #include <filesystem>
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 
 const char configuration_schema[] = R"({
   "type": "object",
@@ -150,4 +150,4 @@ Result<Configuration> parse_configuration(const char* config_json) {
   return configuration;
 }
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

@@ -7,7 +7,7 @@
 
 // What this frontend is told: the JSON Schema of its configuration, and its typed form.
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 
 // Paths of PEM files. Empty: not configured.
 struct TlsFiles {
@@ -40,4 +40,4 @@ extern const char configuration_schema[];
 // Reads what the host has checked against the schema. INVALID_ARGUMENT names the key.
 Result<Configuration> parse_configuration(const char* config_json);
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

@@ -7,7 +7,7 @@
 
 #include <cstring>
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 namespace {
 
 namespace protobuf = google::protobuf;
@@ -130,4 +130,4 @@ void Contract::add_methods(const protobuf::FileDescriptor& file) {
   }
 }
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

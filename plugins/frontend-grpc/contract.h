@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 
 // Who answers a method, and how.
 enum class MethodKind { unary, stream, refused, health_check, health_watch, reflection, unknown };
@@ -49,4 +49,4 @@ class Contract {
   std::vector<Method> methods_;
 };
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

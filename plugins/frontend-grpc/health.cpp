@@ -2,7 +2,7 @@
 
 #include "wire.h"
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 namespace {
 
 // Values of HealthCheckResponse.ServingStatus.
@@ -47,4 +47,4 @@ Result<std::string> Health::watch(std::string_view request) const {
 
 std::string Health::not_serving() { return encode(kNotServing); }
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

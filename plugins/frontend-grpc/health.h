@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 
 // grpc.health.v1 (https://github.com/grpc/grpc/blob/master/doc/health-checking.md): "" and every
 // service of the contract serve until the frontend drains. Thread-safe once set up.
@@ -30,4 +30,4 @@ class Health {
   std::atomic<bool> serving_{true};
 };
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

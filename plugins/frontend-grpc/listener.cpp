@@ -10,7 +10,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 namespace {
 
 struct CredentialsRelease {
@@ -117,4 +117,4 @@ Status Listeners::open_tcp(grpc_server* server, const Address& address, const Tl
   return {};
 }
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

@@ -10,7 +10,7 @@
 #include "configuration.h"
 #include "unix_socket.h"
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 
 // The addresses of one server: sockets, permissions, certificates.
 class Listeners {
@@ -33,4 +33,4 @@ class Listeners {
   std::vector<std::string> addresses_;
 };
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

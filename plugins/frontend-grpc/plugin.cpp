@@ -10,7 +10,7 @@
 
 // The C face of the gRPC frontend.
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 namespace {
 
 class Frontend {
@@ -85,7 +85,7 @@ const pm_plugin_descriptor_t descriptor{sizeof(pm_plugin_descriptor_t),
 PM_PLUGIN_NOTE(PM_KIND_FRONTEND, "org.payload-manager.frontend-grpc");
 
 }  // namespace
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend
 
-const pm_plugin_entry_t pm_plugin_entry_v1{
-    PM_ABI_MAJOR, PM_ABI_MINOR, &pm::grpc_frontend::descriptor, pm::grpc_frontend::create};
+const pm_plugin_entry_t pm_plugin_entry_v1{PM_ABI_MAJOR, PM_ABI_MINOR, &pm::frontend::descriptor,
+                                           pm::frontend::create};

@@ -4,7 +4,7 @@
 
 #include "wire.h"
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 namespace {
 
 using google::protobuf::FieldDescriptor;
@@ -134,4 +134,4 @@ std::string answer_reflection(const Contract& contract, std::string_view request
   return response;
 }
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

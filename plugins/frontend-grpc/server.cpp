@@ -5,7 +5,9 @@
 #include <array>
 #include <ctime>
 
-namespace pm::grpc_frontend {
+#include "ordering.h"
+
+namespace pm::frontend {
 namespace {
 
 using namespace std::chrono_literals;
@@ -96,6 +98,7 @@ void Server::serve() {
     const grpc_event event =
         grpc_completion_queue_next(queue_, gpr_inf_future(GPR_CLOCK_MONOTONIC), nullptr);
     if (event.type == GRPC_QUEUE_SHUTDOWN) return;
+    take_over(event.tag);
     if (event.tag == this) {
       const std::lock_guard lock(mutex_);
       shut_down_ = true;
@@ -184,4 +187,4 @@ void Server::stop() {
   listeners_.close();
 }
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

@@ -19,7 +19,7 @@
 #include "health.h"
 #include "listener.h"
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 
 // One gRPC server and its threads, from start() to stop(). It stands on gRPC's C core rather than
 // on grpc++: methods can be registered by the names that the engine's descriptors give, so that
@@ -75,4 +75,4 @@ class Server {
   bool shut_down_ = false;
 };
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <utility>
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 namespace {
 
 constexpr const char* kPrivatePrefix = ".pm-bind-";
@@ -158,4 +158,4 @@ void UnixSocket::remove() {
   if (found.st_dev == device_ && found.st_ino == inode_) unlink(path_.c_str());
 }
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

@@ -6,7 +6,7 @@
 #include <pm/cpp/result.hpp>
 #include <string>
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 
 // The name of a Unix socket in the file system. gRPC binds inside a private directory beside it;
 // publish() then links the socket to its name with mode 0600, so that at no time anybody else can
@@ -44,4 +44,4 @@ class UnixSocket {
   ino_t inode_ = 0;
 };
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

@@ -1,6 +1,6 @@
 #include "wire.h"
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 namespace {
 
 enum WireType : std::uint32_t { kVarint = 0, kFixed64 = 1, kLength = 2, kFixed32 = 5 };
@@ -67,4 +67,4 @@ bool FieldReader::next() {
   }
 }
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

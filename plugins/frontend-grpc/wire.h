@@ -8,7 +8,7 @@
 // code of those services may be in the process already, and one pool takes a file once.
 // Format: https://protobuf.dev/programming-guides/encoding
 
-namespace pm::grpc_frontend {
+namespace pm::frontend {
 
 void append_bytes(std::string& message, int field, std::string_view value);
 void append_number(std::string& message, int field, std::uint64_t value);
@@ -37,4 +37,4 @@ class FieldReader {
   bool malformed_ = false;
 };
 
-}  // namespace pm::grpc_frontend
+}  // namespace pm::frontend

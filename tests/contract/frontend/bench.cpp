@@ -116,7 +116,7 @@ UnaryReply Client::call(const std::string& method, const std::string& request) {
 }
 
 Stream::Stream(Client& client, const std::string& method) {
-  context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+  context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
   call_ = client.stub().PrepareCall(&context_, method, &queue_);
   call_->StartCall(nullptr);
   wait();
