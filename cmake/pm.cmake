@@ -71,6 +71,8 @@ function(pm_add_test name)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
+  set(environment PM_BUILD_DIR=${CMAKE_BINARY_DIR} PM_SOURCE_DIR=${PROJECT_SOURCE_DIR}
+    ${arg_ENVIRONMENT})
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT}
-    ENVIRONMENT "PM_BUILD_DIR=${CMAKE_BINARY_DIR};PM_SOURCE_DIR=${PROJECT_SOURCE_DIR};${arg_ENVIRONMENT}")
+    ENVIRONMENT "${environment}")
 endfunction()

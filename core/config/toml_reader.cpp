@@ -71,11 +71,11 @@ class Converter {
     for (const auto& [name, node] : table) {
       const std::string key(name.str());
       const std::string path = prefix.empty() ? key : prefix + "." + key;
-      out.entries.emplace_back(key, convert(node, path, depth + 1));
+      out.entries.push_back({key, convert(node, path, depth + 1)});
     }
     // The library orders keys by name; the order of the file reads better.
     std::stable_sort(out.entries.begin(), out.entries.end(), [](const auto& a, const auto& b) {
-      return a.second.origin.line < b.second.origin.line;
+      return a.value.origin.line < b.value.origin.line;
     });
     return out;
   }
@@ -138,7 +138,7 @@ std::optional<Value> read_toml_value(std::string_view text) {
   if (text.find('\n') != std::string_view::npos) return std::nullopt;
   auto root = read_toml("value = " + std::string(text) + "\n", "value", errors);
   if (!root.has_value() || root->table()->entries.size() != 1) return std::nullopt;
-  return std::move(root->table()->entries.front().second);
+  return std::move(root->table()->entries.front().value);
 }
 
 }  // namespace pm::config

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 namespace pm::config {
 namespace {
@@ -46,9 +47,16 @@ std::string Origin::text() const {
   return line == 0 ? *source : *source + ":" + std::to_string(line);
 }
 
+Table::Table() = default;
+Table::Table(const Table&) = default;
+Table::Table(Table&&) noexcept = default;
+Table& Table::operator=(const Table&) = default;
+Table& Table::operator=(Table&&) noexcept = default;
+Table::~Table() = default;
+
 Value* Table::find(std::string_view key) {
-  for (auto& entry : entries) {
-    if (entry.first == key) return &entry.second;
+  for (TableEntry& entry : entries) {
+    if (entry.key == key) return &entry.value;
   }
   return nullptr;
 }
@@ -60,7 +68,8 @@ Value& Table::set(std::string_view key, Value value) {
     *present = std::move(value);
     return *present;
   }
-  return entries.emplace_back(std::string(key), std::move(value)).second;
+  entries.push_back({std::string(key), std::move(value)});
+  return entries.back().value;
 }
 
 const char* type_name(const Value& value) {
@@ -122,7 +131,9 @@ std::string suggest(std::string_view key, const std::vector<std::string>& known)
   // The distance takes time proportional to both lengths; nobody mistypes a key of that length.
   if (key.size() <= 64) {
     for (const std::string& candidate : known) {
-      const std::size_t d = distance(key, candidate);
+      // A key cut short, or a longer one of the same beginning, is near too.
+      const bool begins = key.size() >= 3 && candidate.starts_with(key);
+      const std::size_t d = begins ? 1 : distance(key, candidate);
       if (d < best) {
         best = d;
         nearest = &candidate;

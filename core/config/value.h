@@ -4,7 +4,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -24,9 +23,19 @@ struct Origin {
 struct Value;
 using Array = std::vector<Value>;
 
+struct TableEntry;
+
 // Keys in the order in which they were written.
 struct Table {
-  std::vector<std::pair<std::string, Value>> entries;
+  std::vector<TableEntry> entries;
+
+  // Defined where an entry, which holds a value, which may hold a table, is complete.
+  Table();
+  Table(const Table&);
+  Table(Table&&) noexcept;
+  Table& operator=(const Table&);
+  Table& operator=(Table&&) noexcept;
+  ~Table();
 
   Value* find(std::string_view key);
   const Value* find(std::string_view key) const;
@@ -48,6 +57,11 @@ struct Value {
   Array* array() { return std::get_if<Array>(&data); }
   const Array* array() const { return std::get_if<Array>(&data); }
   const std::string* text() const { return std::get_if<std::string>(&data); }
+};
+
+struct TableEntry {
+  std::string key;
+  Value value;
 };
 
 // What a value is, for errors: "a text", "an integer", "a table".
