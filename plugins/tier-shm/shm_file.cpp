@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,6 +36,17 @@ Code code_of(int error) {
 bool cancelled(const pm_call_context_t* context) {
   return context != nullptr && context->size >= sizeof *context &&
          context->is_cancelled != nullptr && context->is_cancelled(context);
+}
+
+// Of the file system; more than anyone asks for when it does not say.
+std::uint64_t free_bytes(int descriptor) {
+  struct statvfs file_system {};
+  if (::fstatvfs(descriptor, &file_system) != 0 || file_system.f_blocks == 0) return UINT64_MAX;
+  return std::uint64_t{file_system.f_bavail} * file_system.f_frsize;
+}
+
+Status no_room(int error, std::uint64_t length) {
+  return errno_status(error, "no room for " + std::to_string(length) + " bytes in /dev/shm");
 }
 
 }  // namespace
@@ -87,15 +99,17 @@ Result<struct stat> ShmFile::stat() const {
 }
 
 Status ShmFile::reserve(std::uint64_t length, const pm_call_context_t* context) const {
+  // A large object that cannot fit must not first fill the memory of the machine.
+  if (length > reserve_step_bytes && length > free_bytes(descriptor_)) {
+    return no_room(ENOSPC, length);
+  }
   for (std::uint64_t done = 0; done < length;) {
     if (cancelled(context)) return {Code::cancelled, "the allocation was cancelled"};
     const std::uint64_t step = std::min(length - done, reserve_step_bytes);
     const int error =
         ::posix_fallocate(descriptor_, static_cast<off_t>(done), static_cast<off_t>(step));
     if (error == EINTR) continue;
-    if (error != 0) {
-      return errno_status(error, "no room for " + std::to_string(length) + " bytes in /dev/shm");
-    }
+    if (error != 0) return no_room(error, length);
     done += step;
   }
   return {};

@@ -99,7 +99,7 @@ Bench::~Bench() {
         remove({found.object, found.cookie, found.length, found.bytes_charged});
       }
     }
-  } catch (const RuleBroken&) {
+  } catch (...) {
     // A broken tier may leave things behind; the names below catch most.
   }
   if (tier_ != nullptr) destroy();

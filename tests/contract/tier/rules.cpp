@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 
 namespace pm::check {
 namespace {
@@ -26,6 +27,8 @@ Outcome run_rule(const Rule& rule, const Subject& subject) {
     return {};
   } catch (const RuleBroken& broken) {
     return {true, broken.what()};
+  } catch (const std::exception& error) {
+    return {true, std::string("the rule could not be tried: ") + error.what()};
   }
 }
 
