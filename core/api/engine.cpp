@@ -150,6 +150,7 @@ Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options,
       std::move(catalog), journal, repository, state.epoch, state.last_sequence, parts->names,
       [raw](catalog::Effect effect) { raw->mover->run(std::move(effect)); }, std::move(on_fatal));
   parts->dispatcher = std::make_unique<api::Dispatcher>(*parts->ledger, parts->tiers);
+  for (const catalog::Mounted& mounted : found->mounted) parts->ledger->submit(mounted);
   for (const catalog::CopyGone& gone : found->gone) parts->ledger->submit(gone);
   parts->look_for_orphans();
   return std::unique_ptr<Engine>(new Engine(std::move(parts)));

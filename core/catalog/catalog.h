@@ -139,6 +139,7 @@ class Catalog {
   struct Tier {
     TierFacts facts;
     bool failed = false;
+    std::string medium;
     std::uint64_t used_bytes = 0;     // Charged or reserved.
     std::uint64_t leaving_bytes = 0;  // Of those: will be free without anyone's help.
     std::uint64_t copies = 0;
@@ -165,6 +166,7 @@ class Catalog {
   void on(const Removed& report);
   void on(const Found& report);
   void on(const CopyGone& report);
+  void on(const Mounted& report);
   void on(const Tick& tick);
   void on(const Shutdown& shutdown);
   bool is_repeat(const RequestKey& key, Ticket ticket, Slot& request);

@@ -160,6 +160,12 @@ struct CopyGone {
   std::uint64_t generation = 0;
 };
 
+// At a start: what medium a durable tier stands on, and that it is trusted.
+struct Mounted {
+  TierIndex tier = no_tier;
+  std::string medium;
+};
+
 // Time has passed: leases, waits and lives end. Does at most 256 things; Changes::more tells.
 struct Tick {};
 
@@ -167,8 +173,8 @@ struct Tick {};
 struct Shutdown {};
 
 using Command =
-    std::variant<Allocate, Commit, Delete, Promote, Spill, AcquireLease, ReleaseLease, Cancel,
-                 Allocated, Sealed, Moved, Removed, Found, CopyGone, Tick, Shutdown>;
+    std::variant<Allocate, Commit, Delete, Promote, Spill, AcquireLease, ReleaseLease, Cancel, Allocated,
+                 Sealed, Moved, Removed, Found, CopyGone, Mounted, Tick, Shutdown>;
 
 // ---- replies ----
 
@@ -237,6 +243,7 @@ struct RequestRecord {
 struct TierRecord {
   TierIndex tier = no_tier;
   bool failed = false;
+  std::string medium;  // The fingerprint of a durable tier's medium; empty: not known.
 };
 
 using Record = std::variant<PayloadRecord, RequestRecord, TierRecord>;

@@ -154,7 +154,9 @@ void Catalog::restore(const RequestRecord& record) {
 }
 
 void Catalog::restore(const TierRecord& record) {
-  if (record.tier < tiers_.size()) tiers_[record.tier].failed = record.failed;
+  if (record.tier >= tiers_.size()) return;
+  tiers_[record.tier].failed = record.failed;
+  tiers_[record.tier].medium = record.medium;
 }
 
 }  // namespace pm::catalog

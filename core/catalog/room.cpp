@@ -174,7 +174,14 @@ void Catalog::fail_tier(TierIndex index) {
   if (tiers_[index].failed) return;
   tiers_[index].failed = true;
   take_lsn();
-  changes_->records.emplace_back(TierRecord{index, true});
+  changes_->records.emplace_back(TierRecord{index, true, tiers_[index].medium});
+}
+
+void Catalog::on(const Mounted& report) {
+  Tier& tier = tiers_[report.tier];
+  tier.medium = report.medium;
+  take_lsn();
+  changes_->records.emplace_back(TierRecord{report.tier, tier.failed, tier.medium});
 }
 
 }  // namespace pm::catalog

@@ -60,23 +60,53 @@ Result<bool> adopt(const pm_tier_t* tier, const std::string& name,
                 "tier '" + name + "' cannot say what it still holds: " + status.message());
 }
 
+std::string medium_of(const pm_tier_t* tier) {
+  pm_tier_info_t info{};
+  info.size = sizeof info;
+  tier->get_info(tier, &info);
+  if ((info.traits & PM_TIER_SURVIVES_POWER) == 0) return {};
+  info.fingerprint[sizeof info.fingerprint - 1] = '\0';
+  return info.fingerprint;
+}
+
+// A durable tier must stand on the medium that its payloads were put on: a disk that is not
+// mounted must not make them look lost. And a tier that failed stays out of service.
 Status restore_tiers(const pm_repository_t* repository, const TierNames& names,
-                     const std::vector<std::string>& trusted, catalog::Catalog& catalog) {
-  return scan_all(repository, kind_tier, [&](const pm_value_t* values, std::uint32_t count) {
+                     const std::vector<const pm_tier_t*>& tiers,
+                     const std::vector<std::string>& trusted, catalog::Catalog& catalog,
+                     std::vector<catalog::Mounted>& mounted) {
+  std::vector<bool> write(names.size(), true);
+  PM_TRY(scan_all(repository, kind_tier, [&](const pm_value_t* values, std::uint32_t count) {
     auto record = read_tier(values, count, names);
     // The health of a tier that is no longer configured is of no interest.
     if (!record.ok()) return Status{};
     const std::string& name = names[record->tier];
-    const bool trust = std::find(trusted.begin(), trusted.end(), name) != trusted.end();
-    if (record->failed && !trust) {
+    if (std::find(trusted.begin(), trusted.end(), name) != trusted.end()) return Status{};
+    const std::string medium = medium_of(tiers[record->tier]);
+    if (!record->medium.empty() && record->medium != medium) {
+      return Status(Code::failed_precondition,
+                    "tier '" + name + "' stands on another medium (" + medium +
+                        ") than its payloads (" + record->medium +
+                        "); mount the right one, or start with --trust-tier " + name +
+                        " to give up what is on the other",
+                    "MEDIUM_CHANGED");
+    }
+    if (record->failed) {
       log::error("recovery", "tier '" + name +
                                  "' failed to sync earlier and is out of service; when its medium "
-                                 "is sound again, start with --trust-tier " +
-                                 name);
-      catalog.restore(*record);
+                                 "is sound again, start with --trust-tier " + name);
     }
+    write[record->tier] = record->medium != medium;
+    catalog.restore(*record);
     return Status{};
-  });
+  }));
+  for (std::size_t index = 0; index < names.size(); ++index) {
+    std::string medium = medium_of(tiers[index]);
+    if (write[index] && !medium.empty()) {
+      mounted.push_back({static_cast<catalog::TierIndex>(index), std::move(medium)});
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -85,7 +115,7 @@ Result<Recovered> recover(const pm_repository_t* repository, const TierNames& na
                           const std::vector<const pm_tier_t*>& tiers,
                           const std::vector<std::string>& trusted, catalog::Catalog& catalog) {
   Recovered found;
-  PM_TRY(restore_tiers(repository, names, trusted, catalog));
+  PM_TRY(restore_tiers(repository, names, tiers, trusted, catalog, found.mounted));
   PM_TRY(scan_all(repository, kind_payload, [&](const pm_value_t* values, std::uint32_t count) {
     auto record = read_payload(values, count, names);
     if (!record.ok()) return record.status();

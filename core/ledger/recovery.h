@@ -19,7 +19,9 @@ namespace pm::ledger {
 // What recover() found.
 struct Recovered {
   std::uint64_t payloads = 0;
-  std::vector<catalog::CopyGone> gone;  // To be submitted once the ledger runs.
+  // To be submitted once the ledger runs.
+  std::vector<catalog::Mounted> mounted;
+  std::vector<catalog::CopyGone> gone;
 };
 
 // Restores `catalog` from the repository and has each tier adopt its copies. Fails when a record

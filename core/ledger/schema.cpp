@@ -33,7 +33,7 @@ enum PayloadField : std::uint32_t {
   checksum,
 };
 enum RequestField : std::uint32_t { request_key = 1, digest, answered_at_ns, reply };
-enum TierField : std::uint32_t { tier_name_field = 1, failed };
+enum TierField : std::uint32_t { tier_name_field = 1, failed, medium };
 
 constexpr std::uint64_t flag_no_evict = 1;
 constexpr std::uint64_t flag_require_durable = 2;
@@ -70,6 +70,7 @@ constexpr std::array request_fields = {
 constexpr std::array tier_fields = {
     field(tier_name_field, PM_VALUE_TEXT, "name"),
     field(failed, PM_VALUE_U64, "failed"),
+    field(medium, PM_VALUE_TEXT, "medium"),
 };
 
 template <std::size_t count>
@@ -317,6 +318,7 @@ void OperationWriter::add_tier(const catalog::TierRecord& record) {
   begin(kind_tier, PM_OPERATION_PUT);
   text(tier_name_field, tier_name(record.tier));
   u64(failed, record.failed ? 1 : 0);
+  text(medium, record.medium);
 }
 
 // ---- reading ----
@@ -387,6 +389,7 @@ Result<catalog::TierRecord> read_tier(const pm_value_t* values, std::uint32_t co
   catalog::TierRecord record;
   PM_TRY(find_tier(in.text(tier_name_field), tiers, record.tier));
   record.failed = in.u64(failed) != 0;
+  record.medium = std::string(in.text(medium));
   return record;
 }
 

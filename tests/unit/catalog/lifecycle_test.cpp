@@ -103,6 +103,21 @@ TEST(commit, with_a_failed_sync_takes_the_tier_out_of_service) {
   EXPECT_EQ(machine.restart().allocate(4, 1, disk).reason, Reason::tier_failed);
 }
 
+TEST(tier, keeps_its_medium_and_its_failure_over_restarts) {
+  Machine machine;
+  machine.apply(Mounted{disk, "disk:1"});
+  const auto& record = std::get<TierRecord>(machine.records.back());
+  EXPECT_EQ(record.medium, "disk:1");
+  EXPECT_FALSE(record.failed);
+  machine.allocate(1, 1, disk);
+  Commit command;
+  command.id = make_id(1);
+  machine.call(command);
+  machine.do_effect({15, "fsync failed"});
+  EXPECT_EQ(std::get<TierRecord>(machine.records.back()).medium, "disk:1");
+  EXPECT_TRUE(std::get<TierRecord>(machine.records.back()).failed);
+}
+
 TEST(erase, frees_the_room_only_when_the_tier_has_removed_the_bytes) {
   Machine machine;
   machine.put(1, 5000);
