@@ -42,6 +42,7 @@ class SqliteRepository {
   // What is kept prepared for one kind.
   struct Writes {
     Statement put;
+    Statement put_moving;  // None when `put` does it all.
     Statement remove;
   };
 
@@ -52,6 +53,7 @@ class SqliteRepository {
   Status set_synchronous(std::uint32_t durability);
   Status write(const pm_batch_t& batch);
   Status write_operation(const pm_operation_t& operation);
+  Status bind_slots(const sdk::RecordKind& kind, std::size_t given, sqlite3_stmt* statement);
   Status fence(const pm_batch_t& batch);
   Status commit_or_roll_back(Status written);
   Status make_repeat_durable(const pm_batch_t& batch);

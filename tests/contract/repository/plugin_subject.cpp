@@ -20,8 +20,10 @@ const pm_plugin_entry_t* load_plugin(const std::string& name) {
   return static_cast<const pm_plugin_entry_t*>(::dlsym(library, PM_PLUGIN_ENTRY_SYMBOL));
 }
 
-TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "pm-repository-XXXXXX").string();
+TemporaryFolder::TemporaryFolder(const std::string& parent) {
+  const std::filesystem::path place =
+      parent.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path(parent);
+  std::string pattern = (place / "pm-repository-XXXXXX").string();
   if (::mkdtemp(pattern.data()) != nullptr) path_ = pattern;
 }
 

@@ -12,10 +12,11 @@ namespace pm::contract {
 // A plugin of the build, loaded once and kept; NULL when it cannot be loaded.
 const pm_plugin_entry_t* load_plugin(const std::string& name);
 
-// A folder of its own for one test, gone at the end.
+// A folder of its own for one test, gone at the end. `parent` is the system's place for temporary
+// files when it is empty.
 class TemporaryFolder {
  public:
-  TemporaryFolder();
+  explicit TemporaryFolder(const std::string& parent = {});
   ~TemporaryFolder();
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;

@@ -44,6 +44,7 @@ pm_status_t Store::apply(const std::vector<Operation>& operations, std::uint32_t
 
 pm_status_t Store::apply_as(std::uint64_t epoch, std::uint64_t sequence,
                             const std::vector<Operation>& operations, std::uint32_t durability) {
+  if (repository_ == nullptr) return PM_INTERNAL;
   std::vector<std::vector<pm_value_t>> values;
   for (const Operation& operation : operations) values.push_back(to_abi(operation.record));
   std::vector<pm_operation_t> abi;
@@ -56,6 +57,7 @@ pm_status_t Store::apply_as(std::uint64_t epoch, std::uint64_t sequence,
 }
 
 Found Store::get(std::uint32_t kind, const Record& key) {
+  if (repository_ == nullptr) return {PM_INTERNAL, {}};
   Found found;
   const std::function<bool(const Record&)> keep = [&](const Record& record) {
     found.records.push_back(record);
@@ -78,6 +80,7 @@ Found Store::scan(const Scan& wanted) {
 }
 
 pm_status_t Store::scan(const Scan& wanted, const std::function<bool(const Record&)>& visit) {
+  if (repository_ == nullptr) return PM_INTERNAL;
   std::vector<FieldValue> values;
   for (const Condition& condition : wanted.conditions)
     values.push_back({condition.field, condition.cell});

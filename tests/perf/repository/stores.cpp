@@ -60,7 +60,7 @@ pm_value_t bytes(uint32_t field, const void* data, uint64_t length) {
   return result;
 }
 
-constexpr char copies[61] = "................tier, generation, cookie, state, checksum....";
+constexpr char copies[] = "................tier, generation, cookie, state, checksum....";
 
 }  // namespace
 
@@ -117,7 +117,7 @@ void PluginStore::write(const Payloads& payloads, std::size_t first, std::size_t
   must(repository_->apply(repository_, &batch) == PM_OK, "apply failed");
 }
 
-RawStore::RawStore(const std::string& path) {
+RawStore::RawStore(const std::string& path, bool keeps_sequence) : keeps_sequence_(keeps_sequence) {
   must(sqlite3_open_v2(path.c_str(), &db_,
                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                        nullptr) == SQLITE_OK,
@@ -127,25 +127,18 @@ RawStore::RawStore(const std::string& path) {
   run("PRAGMA wal_autocheckpoint=4000");
   run("PRAGMA temp_store=MEMORY");
   run(raw_schema);
-  const char* put = std::getenv("PM_PERF_RAW_INSERT");
-  const std::string verb = put == nullptr ? "INSERT OR REPLACE" : put;
-  const std::string insert =
-      verb + " INTO payload VALUES (?,?,?,?,?,?,?,?,?,?,?)" +
-      (std::getenv("PM_PERF_RAW_UPSERT") == nullptr
-           ? ""
-           : " ON CONFLICT DO UPDATE SET size_bytes=excluded.size_bytes, state=excluded.state, "
-             "revision=excluded.revision, created_at_ns=excluded.created_at_ns, "
-             "expires_at_ns=excluded.expires_at_ns, priority=excluded.priority, "
-             "flags=excluded.flags, "
-             "spill_target=excluded.spill_target, min_residency=excluded.min_residency, "
-             "copies=excluded.copies");
-  must(sqlite3_prepare_v2(db_, insert.c_str(), -1, &insert_, nullptr) == SQLITE_OK, "prepare");
+  constexpr char insert[] = "INSERT OR REPLACE INTO payload VALUES (?,?,?,?,?,?,?,?,?,?,?)";
+  constexpr char keep_sequence[] = "UPDATE sequence SET last = last + 1 WHERE epoch = 1";
+  run("CREATE TABLE sequence (epoch INTEGER PRIMARY KEY, last INTEGER)");
+  run("INSERT INTO sequence VALUES (1, 0)");
+  must(sqlite3_prepare_v2(db_, keep_sequence, -1, &sequence_, nullptr) == SQLITE_OK, "prepare");
+  must(sqlite3_prepare_v2(db_, insert, -1, &insert_, nullptr) == SQLITE_OK, "prepare");
   must(sqlite3_prepare_v2(db_, "BEGIN IMMEDIATE", -1, &begin_, nullptr) == SQLITE_OK, "prepare");
   must(sqlite3_prepare_v2(db_, "COMMIT", -1, &commit_, nullptr) == SQLITE_OK, "prepare");
 }
 
 RawStore::~RawStore() {
-  for (sqlite3_stmt* statement : {begin_, insert_, commit_}) sqlite3_finalize(statement);
+  for (sqlite3_stmt* statement : {begin_, insert_, sequence_, commit_}) sqlite3_finalize(statement);
   sqlite3_close(db_);
 }
 
@@ -164,6 +157,7 @@ void RawStore::write(const Payloads& payloads, std::size_t first, std::size_t co
     sqlite3_reset(statement);
   };
   step(begin_);
+  if (keeps_sequence_) step(sequence_);
   for (std::size_t i = first; i < first + count; ++i) {
     const pm_value_t* values = payloads.values(i);
     for (int f = 0; f < 11; ++f) {

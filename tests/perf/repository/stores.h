@@ -41,19 +41,22 @@ class PluginStore {
 };
 
 // What it is measured against: a loop over a prepared statement of SQLite, with the same table,
-// indexes and settings, and nothing else in the transaction.
+// indexes and settings. With `keeps_sequence` each transaction also writes the number of its batch,
+// which is what it takes at least to know a batch that is sent again.
 class RawStore {
  public:
-  explicit RawStore(const std::string& path);
+  RawStore(const std::string& path, bool keeps_sequence);
   ~RawStore();
   void write(const Payloads& payloads, std::size_t first, std::size_t count, uint32_t durability);
 
  private:
   void run(const char* sql);
 
+  const bool keeps_sequence_;
   sqlite3* db_ = nullptr;
   sqlite3_stmt* begin_ = nullptr;
   sqlite3_stmt* insert_ = nullptr;
+  sqlite3_stmt* sequence_ = nullptr;
   sqlite3_stmt* commit_ = nullptr;
   uint32_t durability_ = 0;
 };
