@@ -162,10 +162,12 @@ Status make_own_tables(const Connection& connection, const std::string& path) {
                      "applied_at TEXT NOT NULL, changes TEXT NOT NULL);"
                      "CREATE TABLE pm_meta (id INTEGER PRIMARY KEY CHECK (id = 1), "
                      "instance_id TEXT NOT NULL, epoch UNSIGNED BIGINT NOT NULL, "
-                     "last_sequence UNSIGNED BIGINT NOT NULL);"));
+                     "last_sequence UNSIGNED BIGINT NOT NULL, "
+                     "barriers BIGINT NOT NULL);"));
   const auto instance_id = draw_instance_id();
   if (!instance_id.ok()) return instance_id.status();
-  return connection.run(("INSERT INTO pm_meta VALUES (1, '" + *instance_id + "', 0, 0)").c_str());
+  return connection.run(
+      ("INSERT INTO pm_meta VALUES (1, '" + *instance_id + "', 0, 0, 0)").c_str());
 }
 
 Status record_version(const Connection& connection, std::uint32_t version,

@@ -87,7 +87,7 @@ Status SqliteRepository::open(const pm_schema_t& schema, pm_repository_state_t* 
   StoreState found;
   if (Status status = open_store(schema, found); !status.ok()) {
     readers_.reset();
-    begin_.reset(), commit_.reset(), fence_.reset();
+    begin_.reset(), commit_.reset(), fence_.reset(), barrier_.reset();
     writes_.clear();
     writer_.reset();
     file_.reset();
@@ -153,6 +153,7 @@ Status SqliteRepository::prepare_writes() {
   slots_.resize(fields_max);
   PM_TRY(prepare_into(*writer_, "BEGIN IMMEDIATE", begin_));
   PM_TRY(prepare_into(*writer_, "COMMIT", commit_));
+  PM_TRY(prepare_into(*writer_, "UPDATE pm_meta SET barriers = barriers + 1", barrier_));
   return prepare_into(*writer_, "UPDATE pm_meta SET last_sequence = ?1 WHERE id = 1 AND epoch = ?2",
                       fence_);
 }
@@ -265,16 +266,13 @@ Status SqliteRepository::commit_or_roll_back(Status written) {
   return written;
 }
 
-// A repeat may ask for more than the first sending did. An empty transaction with a sync makes all
-// earlier ones durable too.
+// A repeat may ask for more than the first sending did. A transaction with a sync makes all earlier
+// ones durable too, but it must change something: SQLite neither logs nor syncs a page that is
+// written as it was.
 Status SqliteRepository::make_repeat_durable(const pm_batch_t& batch) {
   if (batch.durability != PM_DURABILITY_POWER || batch.sequence <= power_sequence_) return {};
-  pm_batch_t barrier = batch;
-  barrier.sequence = last_sequence_;
-  barrier.operation_count = 0;
   PM_TRY(set_synchronous(PM_DURABILITY_POWER));
-  PM_TRY(note_loss(writer_->run(begin_.get(), "beginning a transaction")));
-  PM_TRY(note_loss(commit_or_roll_back(write(barrier))));
+  PM_TRY(note_loss(writer_->run(barrier_.get(), "syncing the log")));
   power_sequence_ = last_sequence_;
   return {};
 }

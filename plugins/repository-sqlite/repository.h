@@ -69,7 +69,7 @@ class SqliteRepository {
   std::optional<Connection> writer_;
   std::optional<ReaderPool> readers_;
 
-  Statement begin_, commit_, fence_;
+  Statement begin_, commit_, fence_, barrier_;
   std::vector<Writes> writes_;            // By place of the kind in the schema.
   std::vector<const pm_value_t*> slots_;  // Scratch of write_operation.
 

@@ -128,9 +128,9 @@ void measure_scan_stall() {
   const Payloads payloads(1'000'000);
   for (std::size_t first = 0; first + 64 <= payloads.size(); first += 64)
     store.write(payloads, first, 64, PM_DURABILITY_PROCESS);
-  const auto count = [] {
-    for (volatile int i = 0; i < 1'000'000; i = i + 1) {
-    }
+  std::atomic<uint64_t> counter{0};
+  const auto count = [&] {
+    for (int i = 0; i < 1'000'000; ++i) counter.fetch_add(1, std::memory_order_relaxed);
   };
   const auto scan_all = [&] {
     pm_scan_t scan{};
