@@ -56,10 +56,12 @@ void measure_writes(const Writes& writes) {
   RawStore raw(folder.path() + "/raw.db", keeps_sequence);
   const std::size_t per_round = rows * batches;
   // One round before those that count fills caches and the log.
-  const Payloads payloads(per_round * (again ? 1 : rounds + 1));
+  const Payloads fresh(per_round * (again ? 1 : rounds + 1));
   std::vector<double> plugin_rates, raw_rates, ratios;
   for (int round = 0; round <= rounds; ++round) {
     const std::size_t first = again ? 0 : round * per_round;
+    const Payloads changed(again ? per_round : 0, round + 1);
+    const Payloads& payloads = again ? changed : fresh;
     const auto write_all = [&, rows = rows, batches = batches,
                             durability = durability](auto& store) {
       for (std::size_t b = 0; b < batches; ++b)

@@ -72,7 +72,8 @@ void must(bool condition, const std::string& words) {
 
 const pm_schema_t& payload_schema() { return schema; }
 
-Payloads::Payloads(std::size_t count) : ids_(count * 16), values_(count * field_count) {
+Payloads::Payloads(std::size_t count, uint64_t revision)
+    : ids_(count * 16), values_(count * field_count) {
   std::mt19937_64 random(count);
   for (auto& byte : ids_) byte = static_cast<unsigned char>(random());
   for (std::size_t i = 0; i < count; ++i) {
@@ -81,8 +82,8 @@ Payloads::Payloads(std::size_t count) : ids_(count * 16), values_(count * field_
     pm_value_t* values = &values_[i * field_count];
     values[0] = bytes(1, &ids_[i * 16], 16);
     values[1] = number(2, random() % (64 << 20));
-    values[2] = number(3, 2);
-    values[3] = number(4, 1 + i % 7);
+    values[2] = number(3, revision % 2);
+    values[3] = number(4, revision);
     values[4] = number(5, now);
     values[5] = number(6, now + random() % 86'400'000'000'000);
     values[6] = number(7, 50);

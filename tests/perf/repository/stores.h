@@ -12,10 +12,11 @@ namespace pm::perf {
 // The record that a payload leaves, as a host keeps it.
 const pm_schema_t& payload_schema();
 
-// The same payloads for every store: random keys, an operation each.
+// The same payloads for every store: random keys, an operation each. Another revision has the same
+// keys and indexed fields, and another state; SQLite would drop a write of equal bytes.
 class Payloads {
  public:
-  explicit Payloads(std::size_t count);
+  explicit Payloads(std::size_t count, uint64_t revision = 1);
   std::size_t size() const { return operations_.size(); }
   const pm_operation_t* operations() const { return operations_.data(); }
   const pm_value_t* values(std::size_t payload) const { return operations_[payload].values; }
