@@ -1,7 +1,6 @@
 #include "call.h"
 
 #include <grpc/byte_buffer.h>
-#include <grpc/byte_buffer_reader.h>
 #include <grpc/grpc_security.h>
 #include <grpc/slice.h>
 #include <grpc/support/log.h>
@@ -12,14 +11,11 @@
 
 #include "ordering.h"
 #include "reflection.h"
+#include "request_bytes.h"
 #include "server.h"
 
 namespace pm::frontend {
 namespace {
-
-std::string_view view(const grpc_slice& slice) {
-  return {reinterpret_cast<const char*>(GRPC_SLICE_START_PTR(slice)), GRPC_SLICE_LENGTH(slice)};
-}
 
 grpc_byte_buffer* make_message(const std::uint8_t* bytes, std::uint64_t length) {
   grpc_slice slice = grpc_slice_from_copied_buffer(reinterpret_cast<const char*>(bytes), length);
@@ -27,42 +23,6 @@ grpc_byte_buffer* make_message(const std::uint8_t* bytes, std::uint64_t length) 
   grpc_slice_unref(slice);
   return message;
 }
-
-// The bytes of a request in one piece: where gRPC has them when they lie together, else a copy.
-class Contiguous {
- public:
-  explicit Contiguous(grpc_byte_buffer* buffer) {
-    if (grpc_byte_buffer_reader_init(&reader_, buffer) == 0) return;
-    readable_ = true;
-    grpc_slice* first = nullptr;
-    if (grpc_byte_buffer_length(reader_.buffer_out) == 0) return;
-    if (grpc_byte_buffer_reader_peek(&reader_, &first) != 0 &&
-        GRPC_SLICE_LENGTH(*first) == grpc_byte_buffer_length(reader_.buffer_out)) {
-      bytes_ = view(*first);
-      return;
-    }
-    // The first piece was consumed by the look at it.
-    grpc_byte_buffer_reader_destroy(&reader_);
-    grpc_byte_buffer_reader_init(&reader_, buffer);
-    copy_ = grpc_byte_buffer_reader_readall(&reader_);
-    bytes_ = view(copy_);
-  }
-  ~Contiguous() {
-    grpc_slice_unref(copy_);
-    if (readable_) grpc_byte_buffer_reader_destroy(&reader_);
-  }
-  Contiguous(const Contiguous&) = delete;
-  Contiguous& operator=(const Contiguous&) = delete;
-
-  bool readable() const { return readable_; }
-  std::string_view bytes() const { return bytes_; }
-
- private:
-  grpc_byte_buffer_reader reader_{};
-  grpc_slice copy_ = grpc_empty_slice();
-  std::string_view bytes_{""};
-  bool readable_ = false;
-};
 
 pm_reply_t text_reply(Code code, std::string_view text, bool done) {
   pm_reply_t reply{};
@@ -142,7 +102,7 @@ void Call::on_requested(bool ok) {
     start_local({});
   } else if (payload_ == nullptr) {
     deliver_text(Code::invalid_argument, "the call carried no request message", true);
-  } else if (const Contiguous request(payload_); !request.readable()) {
+  } else if (const RequestBytes request(payload_); !request.readable()) {
     deliver_text(Code::invalid_argument, "the request cannot be decompressed", true);
   } else if (method.kind == MethodKind::unary || method.kind == MethodKind::stream) {
     call_engine(request.bytes());
@@ -202,7 +162,7 @@ void Call::on_received() {
   if (payload_ == nullptr) {
     deliver_text(Code::ok, {}, true);  // The client has no more questions.
   } else {
-    const Contiguous request(payload_);
+    const RequestBytes request(payload_);
     deliver_text(Code::ok, answer_reflection(server_.contract(), request.bytes()), false);
   }
   unreference();

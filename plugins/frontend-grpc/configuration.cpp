@@ -6,13 +6,16 @@
 
 namespace pm::frontend {
 
-const char configuration_schema[] = R"({
+const char configuration_schema[] =
+    R"({
   "type": "object",
   "additionalProperties": false,
   "required": ["listen"],
   "properties": {
     "listen": {
-      "description": "Where to listen: \"unix:/absolute/path\" (mode 0600), or \"HOST:PORT\" for TCP (port 0: any free one). TCP needs tls.client_ca, or insecure = true.",
+      "description": "Where to listen: \"unix:/absolute/path\" (mode 0600), )"
+    R"(or \"HOST:PORT\" for TCP (port 0: any free one). )"
+    R"(TCP needs tls.client_ca, or insecure = true.",
       "type": "array",
       "minItems": 1,
       "items": {"type": "string", "minLength": 3}
@@ -34,14 +37,18 @@ const char configuration_schema[] = R"({
       "type": "integer", "minimum": 1, "maximum": 65536, "default": 32
     },
     "tls": {
-      "description": "Certificates for TCP. With client_ca, clients must show a certificate that it signed.",
+      "description": "Certificates for TCP. With client_ca, )"
+    R"(clients must show a certificate that it signed.",
       "type": "object",
       "additionalProperties": false,
       "required": ["certificate", "key"],
       "properties": {
-        "certificate": {"description": "PEM file: the server's certificate chain.", "type": "string", "minLength": 1},
-        "key": {"description": "PEM file: the server's private key.", "type": "string", "minLength": 1},
-        "client_ca": {"description": "PEM file: the authorities whose clients are let in.", "type": "string", "minLength": 1}
+        "certificate": {"description": "PEM file: the server's certificate chain.",
+          "type": "string", "minLength": 1},
+        "key": {"description": "PEM file: the server's private key.",
+          "type": "string", "minLength": 1},
+        "client_ca": {"description": "PEM file: the authorities whose clients are let in.",
+          "type": "string", "minLength": 1}
       }
     },
     "insecure": {

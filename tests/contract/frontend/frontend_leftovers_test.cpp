@@ -1,4 +1,6 @@
 #include <dlfcn.h>
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -22,10 +24,15 @@ std::size_t count(const char* directory) {
   return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
 }
 
-const pm_frontend_t* create(const std::string& socket) {
+const pm_plugin_entry_t* load() {
   static void* library = dlopen(PM_FRONTEND_PLUGIN, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return nullptr;
-  const auto* entry = static_cast<const pm_plugin_entry_t*>(dlsym(library, PM_PLUGIN_ENTRY_SYMBOL));
+  return static_cast<const pm_plugin_entry_t*>(dlsym(library, PM_PLUGIN_ENTRY_SYMBOL));
+}
+
+const pm_frontend_t* create(const std::string& socket) {
+  const auto* entry = load();
+  if (entry == nullptr) return nullptr;
   static const pm_host_t host{PM_ABI_MAJOR,
                               PM_ABI_MINOR,
                               "leftovers",
@@ -82,6 +89,22 @@ TEST(FrontendLeftovers, no_thread_descriptor_or_file_stays) {
   }
   EXPECT_TRUE(std::filesystem::is_empty(directory));
   std::filesystem::remove_all(directory);
+}
+
+TEST(FrontendDescriptor, schema_describes_every_key_and_gives_defaults) {
+  const auto* entry = load();
+  ASSERT_NE(entry, nullptr);
+  EXPECT_STREQ(entry->descriptor->kind, PM_KIND_FRONTEND);
+  google::protobuf::Struct schema;
+  ASSERT_TRUE(
+      google::protobuf::util::JsonStringToMessage(entry->descriptor->config_schema, &schema).ok());
+  const auto& keys = schema.fields().at("properties").struct_value().fields();
+  EXPECT_EQ(keys.size(), 7U);
+  for (const auto& [key, value] : keys) {
+    const auto& members = value.struct_value().fields();
+    EXPECT_EQ(members.count("description"), 1U) << key;
+    EXPECT_EQ(members.count("default"), key == "listen" || key == "tls" ? 0U : 1U) << key;
+  }
 }
 
 }  // namespace
