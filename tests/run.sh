@@ -20,7 +20,8 @@ case $preset in
     ;;
   tsan)
     # Debian's gRPC and protobuf are not instrumented; only their names are suppressed.
-    export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp ignore_noninstrumented_modules=1 second_deadlock_stack=1"
+    TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp ignore_noninstrumented_modules=1"
+    export TSAN_OPTIONS
     arguments+=(-L 'unit|contract|concurrency')
     ;;
 esac

@@ -173,8 +173,8 @@ struct Tick {};
 struct Shutdown {};
 
 using Command =
-    std::variant<Allocate, Commit, Delete, Promote, Spill, AcquireLease, ReleaseLease, Cancel, Allocated,
-                 Sealed, Moved, Removed, Found, CopyGone, Mounted, Tick, Shutdown>;
+    std::variant<Allocate, Commit, Delete, Promote, Spill, AcquireLease, ReleaseLease, Cancel,
+                 Allocated, Sealed, Moved, Removed, Found, CopyGone, Mounted, Tick, Shutdown>;
 
 // ---- replies ----
 

@@ -94,7 +94,8 @@ Status restore_tiers(const pm_repository_t* repository, const TierNames& names,
     if (record->failed) {
       log::error("recovery", "tier '" + name +
                                  "' failed to sync earlier and is out of service; when its medium "
-                                 "is sound again, start with --trust-tier " + name);
+                                 "is sound again, start with --trust-tier " +
+                                 name);
     }
     write[record->tier] = record->medium != medium;
     catalog.restore(*record);
