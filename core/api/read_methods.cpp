@@ -40,15 +40,16 @@ void resolve_snapshot(const Services& services, const Invocation& invocation) {
       services.ledger.read([&](const Catalog& catalog, const Clocks& now) {
         return catalog.resolve(id, now, view, lsn);
       });
-  services.ledger.when_durable(
-      lsn, [invocation = kept(invocation), id, view, reason, &tiers = services.tiers] {
-        const ErrorFacts facts{{"payload", to_text(id)}};
-        if (reason != catalog::Reason::none) return reply_error(invocation, reason, facts);
-        payload::manager::runtime::v1::ResolveSnapshotResponse response;
-        const Status status = tiers.describe(view, *response.mutable_payload_descriptor());
-        if (!status.ok()) return reply_error(invocation, status, facts);
-        reply_message(invocation, response);
-      });
+  services.ledger.when_durable(lsn, [invocation = kept(invocation), id, view, reason,
+                                     &tiers = services.tiers](bool durable) {
+    const ErrorFacts facts{{"payload", to_text(id)}};
+    if (!durable) return reply_error(invocation, catalog::Reason::shutting_down, facts);
+    if (reason != catalog::Reason::none) return reply_error(invocation, reason, facts);
+    payload::manager::runtime::v1::ResolveSnapshotResponse response;
+    const Status status = tiers.describe(view, *response.mutable_payload_descriptor());
+    if (!status.ok()) return reply_error(invocation, status, facts);
+    reply_message(invocation, response);
+  });
 }
 
 // ---- list ----
@@ -142,7 +143,8 @@ void list_payloads(const Services& services, const Invocation& invocation) {
   }
   const std::uint64_t lsn = page.lsn;
   services.ledger.when_durable(lsn, [invocation = kept(invocation), page = std::move(page), count,
-                                     number, &tiers = services.tiers] {
+                                     number, &tiers = services.tiers](bool durable) {
+    if (!durable) return reply_error(invocation, catalog::Reason::shutting_down);
     payload::manager::catalog::v1::ListPayloadsResponse response;
     for (const catalog::View& view : page.views) {
       fill_summary(tiers, view, *response.add_payloads());

@@ -89,13 +89,32 @@ void Ledger::follow(Changes& changes) {
 
 void Ledger::hold_or_release(std::uint64_t lsn, Held held) {
   if (lsn > durable_lsn_.load(std::memory_order_acquire)) {
-    const std::lock_guard lock(held_mutex_);
+    std::unique_lock lock(held_mutex_);
     if (lsn > durable_lsn_.load(std::memory_order_relaxed)) {
-      held_[lsn].push_back(std::move(held));
-      return;
+      if (!stopped_) {
+        held_[lsn].push_back(std::move(held));
+        return;
+      }
+      lock.unlock();
+      return give_up(held);
     }
   }
   release(held);
+}
+
+// What was done may be durable or not; nobody will know before the next start. Removes are left to
+// it, too.
+void Ledger::give_up(Held& held) {
+  if (dead_.load(std::memory_order_relaxed)) return;
+  if (auto* reply = std::get_if<Reply>(&held)) {
+    if (reply->ticket == 0) return;
+    Reply refusal;
+    refusal.ticket = reply->ticket;
+    refusal.reason = catalog::Reason::shutting_down;
+    reinterpret_cast<ReplyHandler*>(reply->ticket)->on_reply(refusal);
+  } else if (auto* then = std::get_if<Then>(&held)) {
+    (*then)(false);
+  }
 }
 
 void Ledger::release(Held& held) {
@@ -106,7 +125,7 @@ void Ledger::release(Held& held) {
     PM_FAILPOINT("ledger.before_effect");
     run_effect_(std::move(*effect));
   } else {
-    std::get<std::function<void()>>(held)();
+    std::get<Then>(held)(true);
   }
 }
 
@@ -125,9 +144,7 @@ void Ledger::on_durable(std::uint64_t lsn) {
   }
 }
 
-void Ledger::when_durable(std::uint64_t lsn, std::function<void()> then) {
-  hold_or_release(lsn, std::move(then));
-}
+void Ledger::when_durable(std::uint64_t lsn, Then then) { hold_or_release(lsn, std::move(then)); }
 
 // ---- time ----
 
@@ -175,6 +192,15 @@ void Ledger::stop(std::uint64_t deadline_ns) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   journal_.stop(deadline_ns);
+  std::map<std::uint64_t, std::vector<Held>> left;
+  {
+    const std::lock_guard lock(held_mutex_);
+    stopped_ = true;
+    left.swap(held_);
+  }
+  for (auto& [lsn, group] : left) {
+    for (Held& held : group) give_up(held);
+  }
   {
     const std::lock_guard lock(mutex_);
     timer_stops_ = true;

@@ -63,21 +63,25 @@ class Ledger {
     return std::forward<Read>(read)(std::as_const(*catalog_), read_clocks());
   }
 
-  // Calls `then` once everything up to `lsn` is durable, at once if it is. [thread-safe]
-  void when_durable(std::uint64_t lsn, std::function<void()> then);
+  // Calls `then(true)` once everything up to `lsn` is durable, at once if it is; `then(false)` when
+  // the ledger has stopped before that. [thread-safe]
+  using Then = std::function<void(bool is_durable)>;
+  void when_durable(std::uint64_t lsn, Then then);
 
   // Does the journal's work on this thread as long as there is any. [worker]
   void drive() { journal_.drive(); }
 
-  // Answers everyone who waits, waits for operations to end, flushes the journal.
+  // Answers everyone who waits, waits for operations to end, flushes the journal. Whoever is not
+  // answered by the deadline, or calls later, is told that the host stops.
   void stop(std::uint64_t deadline_ns);
 
  private:
-  using Held = std::variant<catalog::Reply, catalog::Effect, std::function<void()>>;
+  using Held = std::variant<catalog::Reply, catalog::Effect, Then>;
 
   void follow(catalog::Changes& changes);
   void hold_or_release(std::uint64_t lsn, Held held);
   void release(Held& held);
+  void give_up(Held& held);
   void on_durable(std::uint64_t lsn);
   void arm_timer_locked();
   void run_timer();
@@ -91,6 +95,7 @@ class Ledger {
   std::function<void(catalog::Effect)> run_effect_;
   std::function<void(const Status&)> on_fatal_;
   std::atomic<bool> dead_{false};
+  bool stopped_ = false;  // Under held_mutex_: nothing becomes durable any more.
 
   std::mutex held_mutex_;
   std::atomic<std::uint64_t> durable_lsn_{0};

@@ -55,6 +55,10 @@ Result<std::unique_ptr<Slab>> Slab::open(const sdk::Host& host, const SlabOption
   return std::unique_ptr<Slab>(new Slab(host, options, std::move(*made), true));
 }
 
+Slab::~Slab() {
+  if (objects() == 0) ::shm_unlink(options_.name.c_str());
+}
+
 bool Slab::fits(const ShmFile& file, const SlabOptions& options, const SlabHeader& header) {
   const auto status = file.stat();
   const std::uint64_t size = header.data_offset_bytes + options.bytes;

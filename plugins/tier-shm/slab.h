@@ -34,6 +34,9 @@ class Slab {
   // other and makes a new one, with all its room taken. RESOURCE_EXHAUSTED: /dev/shm lacks room.
   static Result<std::unique_ptr<Slab>> open(const sdk::Host& host, const SlabOptions& options);
 
+  // A slab that holds nothing goes with the host; one that holds anything waits for the next.
+  ~Slab();
+
   // The first granule of a new block. RESOURCE_EXHAUSTED: no run of free granules is long enough,
   // or the slab is damaged. ALREADY_EXISTS: the slab holds the object.
   Result<std::uint32_t> allocate(const pm_object_id_t& object, std::uint64_t length,
