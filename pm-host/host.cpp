@@ -112,11 +112,6 @@ Status Host::start_engine(const HostConfig& config, const std::vector<std::strin
     setups.push_back({tier.name, tier.number, tier.rank, tier.workers,
                       spill_target(config, i, is_durable), tiers_[i].get()});
   }
-  for (const std::string& name : trusted_tiers) {
-    const bool known = std::any_of(config.tiers.begin(), config.tiers.end(),
-                                   [&](const TierConfig& tier) { return tier.name == name; });
-    if (!known) return {Code::invalid_argument, "--trust-tier: no tier is called `" + name + "`"};
-  }
   auto engine = Engine::start(engine_options(config), repository_.front().get(), state_,
                               std::move(setups), trusted_tiers, end_at_once);
   if (!engine.ok()) return engine.status();
@@ -150,6 +145,12 @@ Status Host::start_frontends(const HostConfig& config, PluginSet& plugins, ExitC
 
 Status Host::start(const HostConfig& config, PluginSet& plugins,
                    const std::vector<std::string>& trusted_tiers, ExitCode& exit_code) {
+  exit_code = kExitConfig;
+  for (const std::string& name : trusted_tiers) {
+    const bool known = std::any_of(config.tiers.begin(), config.tiers.end(),
+                                   [&](const TierConfig& tier) { return tier.name == name; });
+    if (!known) return {Code::invalid_argument, "--trust-tier: no tier is called `" + name + "`"};
+  }
   exit_code = kExitFailure;
   PM_TRY(make_directories(config));
   exit_code = kExitRepository;

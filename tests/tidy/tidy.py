@@ -10,7 +10,7 @@ column      a line has at most 100 columns (lines of a raw string are data, and 
 thread      each function pointer of the C ABI says which threads may call it
 todo        nothing is left for later in a comment
 readme      README.md has at most 100 lines
-host        pm-host has at most 600 lines in all
+host        pm-host has at most 500 lines in all, blank ones not counted
 """
 
 import pathlib
@@ -25,7 +25,7 @@ FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 100
 README_LINES_MAX = 100
-HOST_LINES_MAX = 600
+HOST_LINES_MAX = 500
 
 # Of a folder: the folders of the project that it may include. The longest folder that fits counts.
 # What is not listed (tests) may include anything; a folder may always include itself.
@@ -161,7 +161,7 @@ def check_sizes(tree):
             continue
         lines = read_lines(path)
         if fits(tree.name(path), "pm-host"):
-            host_lines += len(lines)
+            host_lines += sum(1 for line in lines if line.strip())
         if len(lines) > FILE_LINES_MAX:
             tree.report(path, len(lines), "file", f"{len(lines)} lines, at most {FILE_LINES_MAX}")
         data = raw_string_lines(path) if path.suffix in SOURCE else set()

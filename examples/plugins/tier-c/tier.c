@@ -91,6 +91,11 @@ static int open_object(const folder_t* self, const pm_object_id_t* object, int f
   return openat(self->directory, name, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
+// What errno of open_object() means. EACCES: sealed, and to be written.
+static pm_status_t open_error(void) {
+  return errno == ENOENT ? PM_NOT_FOUND : errno == EACCES ? PM_FAILED_PRECONDITION : PM_UNAVAILABLE;
+}
+
 // Counts an object, if there is room for it.
 static bool reserve(folder_t* self, uint64_t charge) {
   pthread_mutex_lock(&self->lock);
@@ -141,8 +146,9 @@ static pm_status_t folder_allocate(const pm_tier_t* tier, const pm_call_context_
                                    pm_allocation_t* allocation) {
   (void)context, (void)options;
   folder_t* self = self_of(tier);
-  if (length == 0 || length > INT64_MAX - PAGE_BYTES) {
-    return refuse(self, PM_INVALID_ARGUMENT, "an object has at least 1 byte, and below 2^63");
+  if (length == 0) return refuse(self, PM_INVALID_ARGUMENT, "an object has at least 1 byte");
+  if (length > self->capacity_bytes) {  // So that rounding up cannot overflow either.
+    return refuse(self, PM_RESOURCE_EXHAUSTED, "the object is larger than the capacity");
   }
   const int file = open_object(self, object, O_RDWR | O_CREAT | O_EXCL);
   if (file < 0) {
@@ -218,19 +224,21 @@ static pm_status_t folder_read(const pm_tier_t* tier, const pm_call_context_t* c
   (void)context;
   const folder_t* self = self_of(tier);
   *count = 0;
-  const uint64_t end = length_of(cookie);
-  if (offset >= end) return PM_OK;
-  if (length > end - offset) length = end - offset;
   const int file = open_object(self, object, O_RDONLY);
-  if (file < 0) return fail(self, errno == ENOENT ? PM_NOT_FOUND : PM_UNAVAILABLE, "open");
+  if (file < 0) return fail(self, open_error(), "open");
+  const uint64_t end = length_of(cookie);
+  if (offset >= end)
+    length = 0;
+  else if (length > end - offset)
+    length = end - offset;
   while (*count < length) {
     const ssize_t done =
         pread(file, (char*)target + *count, length - *count, (off_t)(offset + *count));
     if (done < 0 && errno == EINTR) continue;
     if (done < 0) {
-      const pm_status_t status = fail(self, PM_UNAVAILABLE, "read");
+      fail(self, PM_UNAVAILABLE, "read");
       close(file);
-      return status;
+      return PM_UNAVAILABLE;
     }
     if (done == 0) break;  // A client has shortened the file.
     *count += (uint64_t)done;
@@ -244,21 +252,28 @@ static pm_status_t folder_write(const pm_tier_t* tier, const pm_call_context_t* 
                                 uint64_t offset, const void* source, uint64_t length) {
   (void)context;
   const folder_t* self = self_of(tier);
+  const int file = open_object(self, object, O_WRONLY);
+  if (file < 0) return fail(self, open_error(), "open");
   const uint64_t end = length_of(cookie);
+  struct stat status;
   if (offset > end || length > end - offset) {
+    close(file);
     return refuse(self, PM_OUT_OF_RANGE, "a write past the length allocated");
   }
-  const int file = open_object(self, object, O_WRONLY);
-  if (file < 0) return fail(self, errno == ENOENT ? PM_NOT_FOUND : PM_UNAVAILABLE, "open");
+  // The permission alone does not hold root back.
+  if (fstat(file, &status) != 0 || (status.st_mode & S_IWUSR) == 0) {
+    close(file);
+    return refuse(self, PM_FAILED_PRECONDITION, "the object is sealed");
+  }
   uint64_t count = 0;
   while (count < length) {
     const ssize_t done =
         pwrite(file, (const char*)source + count, length - count, (off_t)(offset + count));
     if (done < 0 && errno == EINTR) continue;
     if (done < 0) {
-      const pm_status_t status = fail(self, PM_UNAVAILABLE, "write");
+      fail(self, PM_UNAVAILABLE, "write");
       close(file);
-      return status;
+      return PM_UNAVAILABLE;
     }
     count += (uint64_t)done;
   }
@@ -273,7 +288,7 @@ static pm_status_t folder_seal(const pm_tier_t* tier, const pm_call_context_t* c
   (void)context, (void)cookie;
   const folder_t* self = self_of(tier);
   const int file = open_object(self, object, O_RDONLY);
-  if (file < 0) return fail(self, errno == ENOENT ? PM_NOT_FOUND : PM_UNAVAILABLE, "open");
+  if (file < 0) return fail(self, open_error(), "open");
   struct stat status;
   pm_status_t result = PM_OK;
   if (fstat(file, &status) != 0) {
