@@ -121,7 +121,8 @@ bool Journal::write_waiting() {
   if (!status.ok()) {
     const bool first = !std::exchange(dead_, true);
     writing.unlock();
-    if (first) on_fatal_(status);
+    // A repository that is away at the stop is no reason to end in another way.
+    if (first && status.code() != Code::unavailable) on_fatal_(status);
     return true;
   }
   ++sequence_;
