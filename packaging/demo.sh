@@ -79,8 +79,8 @@ pick_file() {
 # The demo's leases have ended when it kills the host, so the next one need not wait for them
 # before it removes what they may have read.
 start_host() {
-  PM_RECOVERY__QUARANTINE_MS=0 "$host_program" --state-directory "$work/state" --runtime-directory "$work/run" \
-    >>"$host_log" 2>&1 &
+  PM_RECOVERY__QUARANTINE_MS=0 "$host_program" \
+    --state-directory "$work/state" --runtime-directory "$work/run" >>"$host_log" 2>&1 &
   host_pid=$!
   local until_ms socket
   until_ms=$(($(now_ms) + 20000))

@@ -43,11 +43,11 @@ struct AllocateAnswer {
 };
 
 AllocateAnswer allocate_on(TierObject& object, const catalog::Object& wanted,
-                           catalog::Layout layout, std::uint32_t owner_uid) {
+                           catalog::Layout layout, std::uint32_t owner_uid, std::uint32_t flags) {
   const pm_call_context_t context = no_deadline();
   pm_allocate_options_t options{};
   options.size = sizeof options;
-  options.flags = layout == catalog::Layout::slab ? std::uint32_t{PM_ALLOCATE_SLAB} : 0u;
+  options.flags = flags | (layout == catalog::Layout::slab ? std::uint32_t{PM_ALLOCATE_SLAB} : 0u);
   options.owner_uid = owner_uid;
   pm_allocation_t allocation{};
   allocation.size = sizeof allocation;
@@ -108,7 +108,7 @@ void Mover::run(catalog::Effect effect) {
 void Mover::allocate(const catalog::AllocateEffect& effect) {
   PM_FAILPOINT("mover.before_allocate");
   TierObject object = tier_object(tiers_[effect.object.tier].tier, effect.object);
-  AllocateAnswer answer = allocate_on(object, effect.object, effect.layout, effect.owner_uid);
+  AllocateAnswer answer = allocate_on(object, effect.object, effect.layout, effect.owner_uid, 0);
   PM_FAILPOINT("mover.after_allocate");
   report_(catalog::Allocated{effect.operation, std::move(answer.outcome), answer.cookie});
 }
@@ -140,7 +140,8 @@ void Mover::move(const catalog::MoveEffect& effect) {
   report.operation = effect.operation;
   const TierObject source = tier_object(tiers_[effect.source.tier].tier, effect.source);
   TierObject target = tier_object(tiers_[effect.target.tier].tier, effect.target);
-  AllocateAnswer allocated = allocate_on(target, effect.target, effect.layout, effect.owner_uid);
+  AllocateAnswer allocated =
+      allocate_on(target, effect.target, effect.layout, effect.owner_uid, PM_ALLOCATE_HOST_WRITES);
   report.outcome = std::move(allocated.outcome);
   report.cookie = allocated.cookie;
   if (!report.outcome.ok()) return report_(report);

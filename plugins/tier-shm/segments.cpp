@@ -29,11 +29,12 @@ std::string expected(std::uint64_t there, std::uint64_t length) {
 }  // namespace
 
 Status Segments::allocate(const pm_call_context_t* context, const pm_object_id_t& object,
-                          std::uint64_t length) const {
+                          std::uint64_t length, bool host_writes) const {
   const std::string name = names_.segment(object);
   auto file = ShmFile::create(name, mode_);
   if (!file.ok()) return file.status();
-  Status status = file->reserve(length, context);
+  // Pages that are written whole need not be zeroed first: a third of the time of a large move.
+  Status status = host_writes ? file->set_length(length) : file->reserve(length, context);
   if (!status.ok()) ::shm_unlink(name.c_str());
   return status;
 }

@@ -24,7 +24,7 @@ class Segments {
 
   // ALREADY_EXISTS, RESOURCE_EXHAUSTED (/dev/shm is full), CANCELLED: nothing is left behind.
   Status allocate(const pm_call_context_t* context, const pm_object_id_t& object,
-                  std::uint64_t length) const;
+                  std::uint64_t length, bool host_writes) const;
 
   // NOT_FOUND: no such segment. DATA_LOSS: another length, not sealed, or another user's.
   Status adopt(const pm_object_id_t& object, std::uint64_t length) const;

@@ -115,6 +115,12 @@ Status ShmFile::reserve(std::uint64_t length, const pm_call_context_t* context) 
   return {};
 }
 
+Status ShmFile::set_length(std::uint64_t length) const {
+  if (length > free_bytes(descriptor_)) return no_room(ENOSPC, length);
+  if (::ftruncate(descriptor_, static_cast<off_t>(length)) != 0) return no_room(errno, length);
+  return {};
+}
+
 Result<std::uint64_t> ShmFile::read(std::uint64_t offset, void* target,
                                     std::uint64_t length) const {
   std::uint64_t done = 0;

@@ -45,6 +45,11 @@ class ShmFile {
   // CANCELLED: `context` (which may be NULL) no longer wants it. Room taken so far stays.
   Status reserve(std::uint64_t length, const pm_call_context_t* context) const;
 
+  // Gives it its length; the room is taken by writes, which may then fail. For objects that only
+  // the host writes: whoever maps it before may die of SIGBUS. RESOURCE_EXHAUSTED: there is not so
+  // much room now.
+  Status set_length(std::uint64_t length) const;
+
   // Reads until `length` bytes or the end; returns the count.
   Result<std::uint64_t> read(std::uint64_t offset, void* target, std::uint64_t length) const;
   Status write(std::uint64_t offset, const void* source, std::uint64_t length) const;

@@ -172,11 +172,11 @@ Status ShmTier::allocate(const pm_call_context_t* context, const pm_object_id_t&
     return {Code::already_exists, "a slab holds this object already"};
   }
   allocation.cookie = segment_cookie();
-  return allocate_segment(context, object, length);
+  return allocate_segment(context, object, length, (options.flags & PM_ALLOCATE_HOST_WRITES) != 0);
 }
 
 Status ShmTier::allocate_segment(const pm_call_context_t* context, const pm_object_id_t& object,
-                                 std::uint64_t length) {
+                                 std::uint64_t length, bool host_writes) {
   const std::uint64_t room = options_.capacity_bytes - options_.slab_bytes;
   const std::uint64_t charge = round_up(length);
   std::uint64_t used = segment_bytes_.load();
@@ -187,7 +187,7 @@ Status ShmTier::allocate_segment(const pm_call_context_t* context, const pm_obje
                                             std::to_string(charge) + " more do not fit"};
     }
   } while (!segment_bytes_.compare_exchange_weak(used, used + charge));
-  Status status = segments_.allocate(context, object, length);
+  Status status = segments_.allocate(context, object, length, host_writes);
   if (status.ok()) {
     ++segment_count_;
   } else {

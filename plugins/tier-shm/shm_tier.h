@@ -52,7 +52,7 @@ class ShmTier {
   Status open_slab(const std::string& instance_id);
   void warn_when_the_file_system_is_smaller() const;
   Status allocate_segment(const pm_call_context_t* context, const pm_object_id_t& object,
-                          std::uint64_t length);
+                          std::uint64_t length, bool host_writes);
   // The slab's first granule when the cookie names a block, nothing when it names a segment.
   Result<std::optional<std::uint32_t>> block_of(const pm_cookie_t& cookie) const;
 

@@ -70,7 +70,10 @@ typedef struct pm_call_context {
 } pm_call_context_t;
 
 enum pm_allocate_flag {
-  PM_ALLOCATE_SLAB = 1u << 0  // The client has the tier's slabs mapped and wants a block of one.
+  PM_ALLOCATE_SLAB = 1u << 0,  // The client has the tier's slabs mapped and wants a block of one.
+  // The host itself will write every byte before it seals, and no client before that. Room may be
+  // taken as it writes, and a write may then say PM_RESOURCE_EXHAUSTED.
+  PM_ALLOCATE_HOST_WRITES = 1u << 1
 };
 
 typedef struct pm_allocate_options {
@@ -127,7 +130,8 @@ typedef struct pm_tier {
   void (*get_usage)(const struct pm_tier* tier, pm_tier_usage_t* usage);
 
   // Takes room for `length` bytes (at least 1), for certain: a later write never fails for want
-  // of it. Fails with PM_RESOURCE_EXHAUSTED when full, PM_ALREADY_EXISTS when the object exists.
+  // of it, unless PM_ALLOCATE_HOST_WRITES is given. Fails with PM_RESOURCE_EXHAUSTED when full,
+  // PM_ALREADY_EXISTS when the object exists.
   // [worker]
   pm_status_t (*allocate)(const struct pm_tier* tier, const pm_call_context_t* context,
                           const pm_object_id_t* object, uint64_t length,

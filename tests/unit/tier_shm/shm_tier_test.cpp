@@ -182,10 +182,33 @@ TEST_F(ShmTierTest, what_a_smaller_capacity_no_longer_holds_is_kept_and_nothing_
 }
 
 TEST_F(ShmTierTest, a_slab_left_from_an_earlier_configuration_is_removed) {
-  open(1 << 20, 1 << 19).reset();
+  pm_allocation_t allocation{};
+  auto tier = open(1 << 20, 1 << 19);
+  ASSERT_TRUE(allocate(*tier, object_number(1), 4096, PM_ALLOCATE_SLAB, allocation).ok());
+  tier.reset();
   EXPECT_EQ(host_.entries(), 1);
   open(1 << 20, 0).reset();
   EXPECT_EQ(host_.entries(), 0);
+}
+
+TEST_F(ShmTierTest, a_slab_that_holds_nothing_goes_with_the_host) {
+  pm_allocation_t allocation{};
+  auto tier = open(1 << 20, 1 << 19);
+  ASSERT_TRUE(allocate(*tier, object_number(1), 4096, PM_ALLOCATE_SLAB, allocation).ok());
+  EXPECT_EQ(host_.entries(), 1);
+  ASSERT_TRUE(tier->remove(object_number(1), allocation.cookie, 4096).ok());
+  tier.reset();
+  EXPECT_EQ(host_.entries(), 0);
+}
+
+TEST_F(ShmTierTest, room_that_the_host_will_write_is_taken_by_its_writes) {
+  pm_allocation_t allocation{};
+  auto tier = open(8 << 20);
+  ASSERT_TRUE(
+      allocate(*tier, object_number(1), 4 << 20, PM_ALLOCATE_HOST_WRITES, allocation).ok());
+  const std::vector<char> bytes(4 << 20, 'x');
+  ASSERT_TRUE(tier->write(object_number(1), allocation.cookie, 0, bytes.data(), bytes.size()).ok());
+  EXPECT_TRUE(tier->seal(object_number(1), allocation.cookie, 4 << 20).ok());
 }
 
 }  // namespace
