@@ -5,6 +5,7 @@
 #include <array>
 #include <ctime>
 
+#include "backup_poller.h"
 #include "ordering.h"
 
 namespace pm::frontend {
@@ -43,6 +44,7 @@ Server::Server(const Configuration& configuration, sdk::Host host)
 
 Server::~Server() {
   stop();
+  wake_backup_poller();
   grpc_shutdown();
 }
 
