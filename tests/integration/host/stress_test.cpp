@@ -1,0 +1,180 @@
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "content.h"
+#include "host_process.h"
+
+// Many clients at once, for a while; afterwards nothing of them is left.
+
+namespace pm::integration {
+namespace {
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define PM_INSTRUMENTED 1
+#endif
+#endif
+#ifdef PM_INSTRUMENTED
+// The sanitizers keep freed memory for a while and are several times slower.
+constexpr double calls_per_second_min = 50;
+constexpr std::uint64_t growth_bytes_max = 1024ULL << 20;
+#else
+// A tenth of what two shared cores gave.
+constexpr double calls_per_second_min = 1500;
+constexpr std::uint64_t growth_bytes_max = 64ULL << 20;
+#endif
+
+constexpr int threads = 8;
+
+int seconds_to_run() {
+  for (const char* name : {"PM_STRESS_SECONDS", "PM_STRESS_SECONDS_DEFAULT"}) {
+    if (const char* text = std::getenv(name)) return std::max(1, std::atoi(text));
+  }
+  return 60;
+}
+
+// One client's life, again and again until told to stop.
+class Worker {
+ public:
+  Worker(const HostProcess& host, unsigned seed) : client_(host.client()), random_(seed) {}
+
+  void run(const std::atomic<bool>& stop) {
+    while (!stop && errors_.empty()) live_once();
+  }
+
+  std::uint64_t calls() const { return calls_; }
+  const std::vector<std::string>& errors() const { return errors_; }
+
+ private:
+  bool good(const Status& status, const char* what) {
+    ++calls_;
+    if (!status.ok()) errors_.push_back(std::string(what) + ": " + status.to_string());
+    return status.ok();
+  }
+
+  void live_once() {
+    client::CreateOptions options;
+    // Disk is synced for each commit, so it gets few.
+    options.tier = random_() % 32 == 0 ? client::Tier::disk : client::Tier::ram;
+    options.layout = random_() % 2 == 0 ? client::Layout::slab : client::Layout::segment;
+    const std::uint64_t size = 1 + random_() % 16'384;
+    const auto allocated = client_.allocate(size, options);
+    if (!good(allocated.status(), "allocate")) return;
+    const client::PayloadId id = allocated->id;
+    if (random_() % 8 != 0) {
+      if (!good(client_.commit(id).status(), "commit")) return;
+      const auto lease = client_.lease(id);
+      if (!good(lease.status(), "lease")) return;
+      if (!good(client_.release(lease->id), "release")) return;
+    }
+    good(client_.erase(id), "delete");
+  }
+
+  client::Client client_;
+  std::minstd_rand random_;
+  std::uint64_t calls_ = 0;
+  std::vector<std::string> errors_;
+};
+
+std::int64_t count_rows(const std::filesystem::path& file, const std::string& table) {
+  sqlite3* database = nullptr;
+  sqlite3_stmt* statement = nullptr;
+  std::int64_t count = -1;
+  if (sqlite3_open_v2(file.c_str(), &database, SQLITE_OPEN_READONLY, nullptr) == SQLITE_OK &&
+      sqlite3_prepare_v2(database, ("SELECT count(*) FROM " + table).c_str(), -1, &statement,
+                         nullptr) == SQLITE_OK &&
+      sqlite3_step(statement) == SQLITE_ROW) {
+    count = sqlite3_column_int64(statement, 0);
+  }
+  sqlite3_finalize(statement);
+  sqlite3_close(database);
+  return count;
+}
+
+class Stress : public testing::TestWithParam<const char*> {};
+
+TEST_P(Stress, many_clients_at_once_leave_nothing_behind) {
+  HostOptions options;
+  options.repository = GetParam();
+  options.slab_bytes = 16 << 20;
+  HostProcess host(options);
+  ASSERT_TRUE(host.start_ready()) << host.log();
+  {
+    // What the first call sets up stays.
+    client::Client first = host.client();
+    ASSERT_TRUE(first.stats().ok());
+    ASSERT_TRUE(put(first, 1000, 1, {.tier = client::Tier::disk}).ok());
+    const auto page = first.list();
+    ASSERT_TRUE(page.ok());
+    ASSERT_TRUE(first.erase(page->payloads.at(0).id).ok());
+  }
+  client::Client observer = host.client();
+  ASSERT_TRUE(observer.stats().ok());
+  const std::size_t descriptors = host.open_descriptors();
+
+  std::vector<std::unique_ptr<Worker>> workers;
+  for (unsigned n = 0; n < threads; ++n) workers.push_back(std::make_unique<Worker>(host, n + 1));
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> running;
+  for (auto& worker : workers) running.emplace_back([&] { worker->run(stop); });
+  // The frontend and the ledger are the same for both; most of the time goes to the first.
+  const int seconds = seconds_to_run() / (options.repository == "sqlite" ? 1 : 5) + 1;
+  const auto begin = std::chrono::steady_clock::now();
+  sleep_ms(seconds * 200);
+  const std::uint64_t resident_warm = host.resident_bytes();
+  sleep_ms(seconds * 800);
+  stop = true;
+  for (std::thread& thread : running) thread.join();
+  const double elapsed =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const std::uint64_t resident = host.resident_bytes();
+
+  std::uint64_t calls = 0;
+  for (const auto& worker : workers) {
+    calls += worker->calls();
+    for (const std::string& error : worker->errors()) ADD_FAILURE() << error;
+  }
+  workers.clear();
+  const double rate = static_cast<double>(calls) / elapsed;
+  std::printf("%s: %.0f calls/s with %d clients for %.0f s; resident %.1f -> %.1f MiB\n",
+              GetParam(), rate, threads, elapsed, static_cast<double>(resident_warm) / (1 << 20),
+              static_cast<double>(resident) / (1 << 20));
+  RecordProperty("calls_per_second", static_cast<int>(rate));
+  EXPECT_GT(rate, calls_per_second_min);
+  EXPECT_LT(resident, resident_warm + growth_bytes_max);
+
+  EXPECT_TRUE(eventually([&] {
+    const auto stats = observer.stats();
+    bool empty = stats.ok() && stats->ram.payloads == 0 && stats->ram.bytes == 0 &&
+                 stats->disk.payloads == 0 && stats->disk.bytes == 0 && stats->leases_active == 0 &&
+                 stats->payloads_lost == 0;
+    for (const client::TierStats& tier : stats.ok() ? stats->tiers : decltype(stats->tiers){}) {
+      empty = empty && tier.copies == 0 && tier.bytes_charged == 0;
+    }
+    return empty;
+  })) << "the host still counts something";
+  EXPECT_TRUE(eventually([&] { return host.segments().empty(); })) << *host.segments().begin();
+  EXPECT_TRUE(eventually([&] { return host.files().empty(); })) << *host.files().begin();
+  EXPECT_TRUE(eventually([&] { return host.open_descriptors() <= descriptors + 8; }))
+      << descriptors << " descriptors before, now " << host.open_descriptors();
+  if (options.repository == "sqlite") {
+    EXPECT_EQ(count_rows(host.state_directory() / "catalog.sqlite", "payload"), 0);
+    EXPECT_EQ(count_rows(host.state_directory() / "catalog.sqlite", "request"), 0);
+  }
+  const auto exit = host.terminate();
+  ASSERT_TRUE(exit.has_value());
+  EXPECT_EQ(exit->code, 0) << "signal " << exit->signal << "\n" << host.log();
+}
+
+INSTANTIATE_TEST_SUITE_P(repositories, Stress, testing::Values("sqlite", "memory"),
+                         [](const auto& info) { return std::string(info.param); });
+
+}  // namespace
+}  // namespace pm::integration
