@@ -79,6 +79,7 @@ class HostProcess {
   std::filesystem::path config_file() const { return directory_ / "host.toml"; }
   std::string address() const { return "unix:" + socket().string(); }
   HostOptions& options() { return options_; }
+  const HostOptions& options() const { return options_; }
   void write_config() const;
 
   // Of this life, or of all of them.

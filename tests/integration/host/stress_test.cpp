@@ -98,79 +98,107 @@ std::int64_t count_rows(const std::filesystem::path& file, const std::string& ta
   return count;
 }
 
-class Stress : public testing::TestWithParam<const char*> {};
+class Stress : public testing::TestWithParam<const char*> {
+ protected:
+  Stress() : host_(host_options()) {}
+
+  static HostOptions host_options() {
+    HostOptions options;
+    options.repository = GetParam();
+    options.slab_bytes = 16 << 20;
+    return options;
+  }
+
+  bool on_sqlite() const { return host_.options().repository == "sqlite"; }
+
+  // What the first calls set up in the host stays.
+  void warm_up() {
+    client::Client first = host_.client();
+    const auto stored = put(first, 1'000, 1, {.tier = client::Tier::disk});
+    ASSERT_TRUE(stored.ok()) << stored.status().to_string();
+    ASSERT_TRUE(first.erase(stored->descriptor.id).ok());
+  }
+
+  // All workers at once; checks their number of calls and the host's memory.
+  void run_workers() {
+    std::vector<std::unique_ptr<Worker>> workers;
+    for (unsigned n = 0; n < threads; ++n) {
+      workers.push_back(std::make_unique<Worker>(host_, n + 1));
+    }
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> running;
+    for (auto& worker : workers) running.emplace_back([&] { worker->run(stop); });
+    // The frontend and the ledger are the same for both; most of the time goes to the first.
+    const int seconds = seconds_to_run() / (on_sqlite() ? 1 : 5) + 1;
+    const auto begin = std::chrono::steady_clock::now();
+    sleep_ms(seconds * 200);
+    const std::uint64_t resident_warm = host_.resident_bytes();
+    sleep_ms(seconds * 800);
+    stop = true;
+    for (std::thread& thread : running) thread.join();
+    const double elapsed =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    const std::uint64_t resident = host_.resident_bytes();
+
+    std::uint64_t calls = 0;
+    for (const auto& worker : workers) {
+      calls += worker->calls();
+      for (const std::string& error : worker->errors()) ADD_FAILURE() << error;
+    }
+    const double rate = static_cast<double>(calls) / elapsed;
+    std::printf("%s: %.0f calls/s with %d clients for %.0f s; resident %.1f -> %.1f MiB\n",
+                GetParam(), rate, threads, elapsed, static_cast<double>(resident_warm) / (1 << 20),
+                static_cast<double>(resident) / (1 << 20));
+    RecordProperty("calls_per_second", static_cast<int>(rate));
+    EXPECT_GT(rate, calls_per_second_min);
+    EXPECT_LT(resident, resident_warm + growth_bytes_max);
+  }
+
+  // Within a few seconds the host counts nothing any more.
+  void expect_zero(client::Client& observer) {
+    std::string left;
+    const bool zero = eventually([&] {
+      const auto stats = observer.stats();
+      left = stats.status().to_string();
+      if (!stats) return false;
+      left = std::to_string(stats->ram.payloads + stats->disk.payloads + stats->payloads_lost) +
+             " payloads, " + std::to_string(stats->leases_active) + " leases";
+      bool empty = stats->ram.payloads + stats->ram.bytes + stats->disk.payloads +
+                       stats->disk.bytes + stats->leases_active + stats->payloads_lost ==
+                   0;
+      for (const client::TierStats& tier : stats->tiers) {
+        left += ", " + tier.name + ": " + std::to_string(tier.copies) + " copies with " +
+                std::to_string(tier.bytes_charged) + " bytes";
+        empty = empty && tier.copies == 0 && tier.bytes_charged == 0;
+      }
+      return empty;
+    });
+    EXPECT_TRUE(zero) << "the host still counts " << left;
+  }
+
+  HostProcess host_;
+};
 
 TEST_P(Stress, many_clients_at_once_leave_nothing_behind) {
-  HostOptions options;
-  options.repository = GetParam();
-  options.slab_bytes = 16 << 20;
-  HostProcess host(options);
-  ASSERT_TRUE(host.start_ready()) << host.log();
-  {
-    // What the first call sets up stays.
-    client::Client first = host.client();
-    ASSERT_TRUE(first.stats().ok());
-    ASSERT_TRUE(put(first, 1000, 1, {.tier = client::Tier::disk}).ok());
-    const auto page = first.list();
-    ASSERT_TRUE(page.ok());
-    ASSERT_TRUE(first.erase(page->payloads.at(0).id).ok());
-  }
-  client::Client observer = host.client();
+  ASSERT_TRUE(host_.start_ready()) << host_.log();
+  warm_up();
+  client::Client observer = host_.client();
   ASSERT_TRUE(observer.stats().ok());
-  const std::size_t descriptors = host.open_descriptors();
-
-  std::vector<std::unique_ptr<Worker>> workers;
-  for (unsigned n = 0; n < threads; ++n) workers.push_back(std::make_unique<Worker>(host, n + 1));
-  std::atomic<bool> stop{false};
-  std::vector<std::thread> running;
-  for (auto& worker : workers) running.emplace_back([&] { worker->run(stop); });
-  // The frontend and the ledger are the same for both; most of the time goes to the first.
-  const int seconds = seconds_to_run() / (options.repository == "sqlite" ? 1 : 5) + 1;
-  const auto begin = std::chrono::steady_clock::now();
-  sleep_ms(seconds * 200);
-  const std::uint64_t resident_warm = host.resident_bytes();
-  sleep_ms(seconds * 800);
-  stop = true;
-  for (std::thread& thread : running) thread.join();
-  const double elapsed =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  const std::uint64_t resident = host.resident_bytes();
-
-  std::uint64_t calls = 0;
-  for (const auto& worker : workers) {
-    calls += worker->calls();
-    for (const std::string& error : worker->errors()) ADD_FAILURE() << error;
+  const std::size_t descriptors = host_.open_descriptors();
+  run_workers();
+  expect_zero(observer);
+  EXPECT_TRUE(eventually([&] { return host_.segments().empty(); })) << "segments are left";
+  EXPECT_TRUE(eventually([&] { return host_.files().empty(); })) << "files are left";
+  EXPECT_TRUE(eventually([&] { return host_.open_descriptors() <= descriptors + 8; }))
+      << descriptors << " descriptors before, now " << host_.open_descriptors();
+  if (on_sqlite()) {
+    const std::filesystem::path file = host_.state_directory() / "catalog.sqlite";
+    EXPECT_EQ(count_rows(file, "payload"), 0);
+    EXPECT_EQ(count_rows(file, "request"), 0);
   }
-  workers.clear();
-  const double rate = static_cast<double>(calls) / elapsed;
-  std::printf("%s: %.0f calls/s with %d clients for %.0f s; resident %.1f -> %.1f MiB\n",
-              GetParam(), rate, threads, elapsed, static_cast<double>(resident_warm) / (1 << 20),
-              static_cast<double>(resident) / (1 << 20));
-  RecordProperty("calls_per_second", static_cast<int>(rate));
-  EXPECT_GT(rate, calls_per_second_min);
-  EXPECT_LT(resident, resident_warm + growth_bytes_max);
-
-  EXPECT_TRUE(eventually([&] {
-    const auto stats = observer.stats();
-    bool empty = stats.ok() && stats->ram.payloads == 0 && stats->ram.bytes == 0 &&
-                 stats->disk.payloads == 0 && stats->disk.bytes == 0 && stats->leases_active == 0 &&
-                 stats->payloads_lost == 0;
-    for (const client::TierStats& tier : stats.ok() ? stats->tiers : decltype(stats->tiers){}) {
-      empty = empty && tier.copies == 0 && tier.bytes_charged == 0;
-    }
-    return empty;
-  })) << "the host still counts something";
-  EXPECT_TRUE(eventually([&] { return host.segments().empty(); })) << *host.segments().begin();
-  EXPECT_TRUE(eventually([&] { return host.files().empty(); })) << *host.files().begin();
-  EXPECT_TRUE(eventually([&] { return host.open_descriptors() <= descriptors + 8; }))
-      << descriptors << " descriptors before, now " << host.open_descriptors();
-  if (options.repository == "sqlite") {
-    EXPECT_EQ(count_rows(host.state_directory() / "catalog.sqlite", "payload"), 0);
-    EXPECT_EQ(count_rows(host.state_directory() / "catalog.sqlite", "request"), 0);
-  }
-  const auto exit = host.terminate();
+  const auto exit = host_.terminate();
   ASSERT_TRUE(exit.has_value());
-  EXPECT_EQ(exit->code, 0) << "signal " << exit->signal << "\n" << host.log();
+  EXPECT_EQ(exit->code, 0) << "signal " << exit->signal << "\n" << host_.log();
 }
 
 INSTANTIATE_TEST_SUITE_P(repositories, Stress, testing::Values("sqlite", "memory"),
