@@ -9,6 +9,7 @@
 
 #include "host_process.h"
 #include "kill_writer.h"
+#include "leftovers.h"
 
 // kill -9 of the host, again and again, at random times and at chosen points, also while it
 // recovers. Shared memory outlives the host, so nothing that was acknowledged may be missing.
@@ -222,13 +223,7 @@ TEST_F(Kills, nothing_acknowledged_is_lost_and_nothing_is_left_behind) {
   for (const std::string& id : listed) {
     EXPECT_TRUE(client.erase(*client::PayloadId::parse(id)).ok());
   }
-  EXPECT_TRUE(eventually([&] {
-    const auto now = client.stats();
-    return now.ok() && host_.segments().empty() && host_.files().empty() &&
-           std::all_of(now->tiers.begin(), now->tiers.end(), [](const auto& tier) {
-             return tier.copies == 0 && tier.bytes_charged == 0;
-           });
-  })) << "a copy is left after everything was deleted";
+  EXPECT_EQ(leftovers(host_, client), "") << "after everything was deleted";
   const auto exit = host_.terminate();
   ASSERT_TRUE(exit.has_value());
   EXPECT_EQ(exit->code, 0);

@@ -10,6 +10,7 @@
 
 #include "content.h"
 #include "host_process.h"
+#include "leftovers.h"
 
 // Many clients at once, for a while; afterwards nothing of them is left.
 
@@ -154,28 +155,6 @@ class Stress : public testing::TestWithParam<const char*> {
     EXPECT_LT(resident, resident_warm + growth_bytes_max);
   }
 
-  // Within a few seconds the host counts nothing any more.
-  void expect_zero(client::Client& observer) {
-    std::string left;
-    const bool zero = eventually([&] {
-      const auto stats = observer.stats();
-      left = stats.status().to_string();
-      if (!stats) return false;
-      left = std::to_string(stats->ram.payloads + stats->disk.payloads + stats->payloads_lost) +
-             " payloads, " + std::to_string(stats->leases_active) + " leases";
-      bool empty = stats->ram.payloads + stats->ram.bytes + stats->disk.payloads +
-                       stats->disk.bytes + stats->leases_active + stats->payloads_lost ==
-                   0;
-      for (const client::TierStats& tier : stats->tiers) {
-        left += ", " + tier.name + ": " + std::to_string(tier.copies) + " copies with " +
-                std::to_string(tier.bytes_charged) + " bytes";
-        empty = empty && tier.copies == 0 && tier.bytes_charged == 0;
-      }
-      return empty;
-    });
-    EXPECT_TRUE(zero) << "the host still counts " << left;
-  }
-
   HostProcess host_;
 };
 
@@ -186,9 +165,7 @@ TEST_P(Stress, many_clients_at_once_leave_nothing_behind) {
   ASSERT_TRUE(observer.stats().ok());
   const std::size_t descriptors = host_.open_descriptors();
   run_workers();
-  expect_zero(observer);
-  EXPECT_TRUE(eventually([&] { return host_.segments().empty(); })) << "segments are left";
-  EXPECT_TRUE(eventually([&] { return host_.files().empty(); })) << "files are left";
+  EXPECT_EQ(leftovers(host_, observer), "");
   EXPECT_TRUE(eventually([&] { return host_.open_descriptors() <= descriptors + 8; }))
       << descriptors << " descriptors before, now " << host_.open_descriptors();
   if (on_sqlite()) {
