@@ -169,6 +169,32 @@ TEST_P(Methods, a_payload_is_gone_when_its_time_to_live_has_ended) {
   EXPECT_EQ(*digest_of(client, kept->descriptor.id), kept->digest);
 }
 
+TEST_P(Methods, what_a_vanished_client_held_is_free_after_its_time) {
+  client::Client client = host_.client();
+  const auto stored = put(client, 5'000, 1);
+  ASSERT_TRUE(stored.ok()) << stored.status().to_string();
+  const client::PayloadId id = stored->descriptor.id;
+  const auto lease = client.lease(id, {.duration_ms = 500});
+  ASSERT_TRUE(lease.ok());
+  EXPECT_EQ(lease->duration_ms, 500u);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(client.erase(id).code(), Code::aborted);
+  // Waiting for the lease is ended by its end.
+  const auto spilled =
+      client.spill(std::span(&id, 1), {.to = client::Tier::disk, .wait_for_leases = true});
+  ASSERT_TRUE(spilled.ok());
+  EXPECT_TRUE(spilled->front().status.ok()) << spilled->front().status.to_string();
+  EXPECT_GT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(400));
+  EXPECT_EQ(client.stats()->leases_active, 0u);
+
+  // An allocation that nobody commits; it dies with its time to live and the orphan grace.
+  const auto forgotten = client.allocate(5'000, {.ttl_ms = 300});
+  ASSERT_TRUE(forgotten.ok());
+  sleep_ms(400);
+  EXPECT_EQ(client.commit(forgotten->id).status().code(), Code::not_found);
+  EXPECT_TRUE(eventually([&] { return host_.segments().empty(); }));
+}
+
 TEST_P(Methods, stats_count_each_payload_once_and_each_copy) {
   client::Client client = host_.client();
   const auto both = put(client, 5'000, 1, {.tier = client::Tier::disk});
