@@ -265,7 +265,7 @@ class Catalog {
   std::uint64_t generation_;
   std::uint64_t order_ = 0;
   std::uint64_t touch_ = 0;
-  std::uint64_t lsn_ = 0;
+  std::uint64_t lsn_ = restored_lsn;
   std::uint64_t queue_number_ = 0;
   std::uint32_t waiting_count_ = 0;
   bool stopping_ = false;

@@ -176,6 +176,9 @@ using Command =
     std::variant<Allocate, Commit, Delete, Promote, Spill, AcquireLease, ReleaseLease, Cancel,
                  Allocated, Sealed, Moved, Removed, Found, CopyGone, Mounted, Tick, Shutdown>;
 
+// What earlier lives left is durable: it has this LSN, and new records have higher ones.
+inline constexpr std::uint64_t restored_lsn = 1;
+
 // ---- replies ----
 
 // A payload as a caller sees it.

@@ -148,7 +148,7 @@ void Catalog::restore(const RequestRecord& record) {
   request.answered = true;
   request.answered_at_ns = record.answered_at_ns;
   request.reply = record.reply;
-  request.reply.lsn = 1;  // It is durable, and its row goes when it is forgotten.
+  request.reply.lsn = restored_lsn;  // Not 0: its row goes when it is forgotten.
   request_by_id_.insert(slot);
   request_due_.insert(static_cast<std::uint64_t>(record.answered_at_ns), slot);
 }

@@ -98,7 +98,7 @@ class Ledger {
   bool stopped_ = false;  // Under held_mutex_: nothing becomes durable any more.
 
   std::mutex held_mutex_;
-  std::atomic<std::uint64_t> durable_lsn_{0};
+  std::atomic<std::uint64_t> durable_lsn_{catalog::restored_lsn};
   std::map<std::uint64_t, std::vector<Held>> held_;  // By the LSN they wait for.
 
   Journal journal_;

@@ -17,8 +17,10 @@ using namespace std::chrono_literals;
 // wait inside gRPC. Enough for a burst, and some 40 methods of them stay below 1 MiB.
 constexpr int kOffersPerMethod = 16;
 
-// After the deadline of a drain: how long cut connections may take to go, and how long the engine
-// may take to say done to calls that were cancelled.
+// In a drain: how long clients without a call have to close their connections themselves, how long
+// cut connections may take to go, and how long the engine may take to say done to calls that were
+// cancelled.
+constexpr auto kGoawayGrace = 100ms;
 constexpr auto kCutGrace = 300ms;
 constexpr auto kEngineGrace = 500ms;
 
@@ -148,15 +150,20 @@ void Server::drain(std::uint64_t deadline_ns) {
 void Server::shut_down_server(std::chrono::steady_clock::time_point deadline, bool has_deadline) {
   grpc_server_shutdown_and_notify(server_, queue_, this);
   std::unique_lock lock(mutex_);
+  const auto calls_ended = [this] { return in_use_ == 0; };
   const auto is_quiet = [this] { return quiet(); };
   if (!has_deadline) {
-    changed_.wait(lock, is_quiet);
-  } else if (!changed_.wait_until(lock, deadline, is_quiet)) {
-    lock.unlock();
-    grpc_server_cancel_all_calls(server_);
-    lock.lock();
-    changed_.wait_for(lock, kCutGrace, is_quiet);
+    changed_.wait(lock, calls_ended);
+  } else {
+    changed_.wait_until(lock, deadline, calls_ended);
   }
+  // A client that is in no call may not read the GOAWAY for a long time: gRPC's synchronous
+  // clients look at their connection only during calls. So idle connections are cut.
+  if (in_use_ == 0 && changed_.wait_for(lock, kGoawayGrace, is_quiet)) return;
+  lock.unlock();
+  grpc_server_cancel_all_calls(server_);
+  lock.lock();
+  changed_.wait_for(lock, kCutGrace, is_quiet);
 }
 
 void Server::stop() {

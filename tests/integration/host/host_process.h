@@ -1,0 +1,137 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "pm/client/client.h"
+
+namespace grpc {
+class Channel;
+}
+
+namespace pm::integration {
+
+using Environment = std::vector<std::pair<std::string, std::string>>;
+
+// What a test wants to differ. Times in milliseconds, sizes in bytes.
+struct HostOptions {
+  std::string repository = "sqlite";  // Or "memory".
+  std::uint64_t shm_capacity_bytes = 64 << 20;
+  std::uint64_t slab_bytes = 0;
+  std::uint64_t disk_capacity_bytes = 0;  // 0: unbounded.
+  std::uint64_t drain_ms_max = 3'000;
+  std::uint64_t allocate_wait_ms_max = 10'000;
+  std::uint64_t orphan_grace_ms = 200;
+  std::uint64_t quarantine_ms = 200;
+  std::string shm_keys;          // More lines of [[tier]] shm.
+  std::string more;              // More sections.
+  std::string plugin_directory;  // One more, besides the one of the build.
+};
+
+// One end of a program.
+struct Exit {
+  int code = -1;   // Of exit(); -1: ended by a signal.
+  int signal = 0;  // That ended it; 0: none.
+};
+
+// A pm-host of the build, as a child of this process, with directories and names in /dev/shm of its
+// own. The destructor kills it and removes both. One thread; the host's end is seen by wait_exit().
+class HostProcess {
+ public:
+  explicit HostProcess(HostOptions options = {});
+  ~HostProcess();
+  HostProcess(const HostProcess&) = delete;
+  HostProcess& operator=(const HostProcess&) = delete;
+
+  // Starts it and returns at once. The log of earlier lives is kept.
+  void start(const Environment& environment = {}, const std::vector<std::string>& arguments = {});
+  // False: it ended, or was not ready in time.
+  bool wait_ready(std::chrono::milliseconds limit = std::chrono::seconds(60));
+  bool start_ready(const Environment& environment = {},
+                   const std::vector<std::string>& arguments = {}) {
+    start(environment, arguments);
+    return wait_ready();
+  }
+
+  void send(int signal) const;
+  // Nothing: it still runs.
+  std::optional<Exit> wait_exit(std::chrono::milliseconds limit);
+  // SIGKILL, and waits for the end.
+  void kill();
+  // SIGTERM, and waits; a host that outlives `limit` is killed and gives nothing.
+  std::optional<Exit> terminate(std::chrono::milliseconds limit = std::chrono::seconds(60));
+  bool running() const { return pid_ > 0; }
+  pid_t pid() const { return pid_; }
+
+  const std::filesystem::path& directory() const { return directory_; }
+  std::filesystem::path state_directory() const { return directory_ / "state"; }
+  std::filesystem::path disk_root() const { return state_directory() / "payloads"; }
+  std::filesystem::path socket() const { return directory_ / "run/pm.sock"; }
+  std::filesystem::path config_file() const { return directory_ / "host.toml"; }
+  std::string address() const { return "unix:" + socket().string(); }
+  HostOptions& options() { return options_; }
+  const HostOptions& options() const { return options_; }
+  void write_config() const;
+
+  // Of this life, or of all of them.
+  std::string log() const;
+  std::string whole_log() const;
+  // True as soon as this life's log has `text`.
+  bool wait_log(const std::string& text, std::chrono::milliseconds limit) const;
+
+  client::Client client(std::uint64_t deadline_ms = 30'000) const;
+  std::shared_ptr<grpc::Channel> channel() const;
+
+  // Names in /dev/shm of this host, without the slab.
+  std::set<std::string> segments() const;
+  // Payload files under the disk tier's root, relative.
+  std::set<std::string> files() const;
+  std::size_t open_descriptors() const;
+  std::uint64_t resident_bytes() const;
+
+ private:
+  HostOptions options_;
+  std::filesystem::path directory_;
+  std::string prefix_;  // Of the names in /dev/shm.
+  pid_t pid_ = 0;       // 0: not running.
+  std::uintmax_t log_begin_ = 0;
+};
+
+// The build's folder, which the test is told by PM_BUILD_DIR.
+std::filesystem::path build_directory();
+
+// Runs a program to its end, with standard output and error in `output`.
+struct Finished {
+  Exit exit;
+  std::string output;
+};
+Finished run_program(const std::vector<std::string>& command,
+                     const std::filesystem::path& working_directory = "/",
+                     std::chrono::milliseconds limit = std::chrono::seconds(120));
+
+// Asks again every 20 ms until it is so; false: not within `limit`.
+template <typename Condition>
+bool eventually(Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(10));
+
+void sleep_ms(std::int64_t milliseconds);
+
+template <typename Condition>
+bool eventually(Condition condition, std::chrono::milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    sleep_ms(20);
+  }
+  return true;
+}
+
+}  // namespace pm::integration

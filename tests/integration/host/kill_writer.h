@@ -1,0 +1,65 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "content.h"
+
+// A client whose host is killed again and again, and its log of what it was promised.
+
+namespace pm::integration {
+
+enum class Fate {
+  committed,    // Acknowledged: must be there, whole.
+  unknown,      // A commit or a delete got no answer: whole or gone.
+  uncommitted,  // Its commit was never sent: must not outlive the host.
+  deleted       // Acknowledged: must be gone.
+};
+
+struct Known {
+  client::PayloadId id;
+  Digest digest;
+  std::uint64_t version = 0;  // The latest that an answer showed.
+  Fate fate = Fate::committed;
+};
+
+// One thread at a time.
+class KillWriter {
+ public:
+  explicit KillWriter(unsigned seed) : random_(seed) {}
+
+  // Puts, moves, reads and deletes payloads of its own until told to stop or the host is gone.
+  void work(client::Client& client, const std::atomic<bool>& stop);
+
+  // After a restart: compares what is there with the log, and what was unknown becomes known.
+  // False: the host went away meanwhile; what was not looked at is looked at the next time.
+  bool audit(client::Client& client);
+
+  // Of the last audit: those that must be listed.
+  const std::vector<Known>& payloads() const { return known_; }
+  // Broken promises, in words.
+  const std::vector<std::string>& violations() const { return violations_; }
+  std::uint64_t answers() const { return answers_; }
+  std::uint64_t unknowns() const { return unknowns_; }
+
+ private:
+  bool host_is_gone(const Status& status, const char* what, const client::PayloadId& id);
+  void see_version(Known& known, std::uint64_t version, const char* where);
+  bool put_one(client::Client& client);
+  bool move_one(client::Client& client, Known& known);
+  bool read_one(client::Client& client, Known& known);
+  bool delete_one(client::Client& client, Known& known);
+  bool audit_one(client::Client& client, Known& known);
+  void violate(const std::string& what, const client::PayloadId& id);
+
+  std::minstd_rand random_;
+  std::vector<Known> known_;
+  std::vector<std::string> violations_;
+  std::uint64_t answers_ = 0;
+  std::uint64_t unknowns_ = 0;
+};
+
+}  // namespace pm::integration

@@ -1,0 +1,225 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "answers.h"
+#include "content.h"
+
+// What methods promise when they work: repeats, pages, and those that are still to come.
+
+namespace pm::integration {
+namespace {
+
+class Methods : public testing::TestWithParam<const char*> {
+ protected:
+  Methods() : host_(host_options()) {}
+
+  void SetUp() override {
+    ASSERT_TRUE(host_.start_ready()) << host_.log();
+    wire_ = std::make_unique<Wire>(host_);
+  }
+
+  static HostOptions host_options() {
+    HostOptions options;
+    options.repository = GetParam();
+    return options;
+  }
+
+  HostProcess host_;
+  std::unique_ptr<Wire> wire_;
+};
+
+TEST_P(Methods, a_repeated_request_id_acts_once_and_gets_the_same_answer) {
+  wire_catalog::AllocatePayloadRequest request;
+  request.set_size_bytes(5'000);
+  request.set_preferred_tier(wire_core::TIER_RAM);
+  request.set_request_id("allocate once");
+  wire_core::PayloadDescriptor first;
+  wire_core::PayloadDescriptor again;
+  ASSERT_EQ(answer_of(wire_->allocate(request, &first)), "OK");
+  ASSERT_EQ(answer_of(wire_->allocate(request, &again)), "OK");
+  EXPECT_EQ(first.SerializeAsString(), again.SerializeAsString());
+  EXPECT_EQ(host_.segments().size(), 1u);
+  request.set_size_bytes(5'001);
+  EXPECT_EQ(answer_of(wire_->allocate(request)), "INVALID_ARGUMENT REQUEST_ID_REUSED");
+
+  const auto id = first.payload_id();
+  ASSERT_EQ(answer_of(wire_->commit(id, "commit once", &first)), "OK");
+  ASSERT_EQ(answer_of(wire_->commit(id, "commit once", &again)), "OK");
+  EXPECT_EQ(first.SerializeAsString(), again.SerializeAsString());
+  EXPECT_EQ(answer_of(wire_->commit(id, "another")),
+            "FAILED_PRECONDITION PAYLOAD_ALREADY_COMMITTED");
+  const auto other = wire_->make(wire_core::TIER_RAM, false);
+  EXPECT_EQ(answer_of(wire_->commit(other, "commit once")), "INVALID_ARGUMENT REQUEST_ID_REUSED");
+
+  if (host_.options().repository != "sqlite") return;
+  host_.kill();
+  ASSERT_TRUE(host_.start_ready()) << host_.log();
+  Wire later(host_);
+  ASSERT_EQ(answer_of(later.commit(id, "commit once", &again)), "OK") << "after a restart";
+  EXPECT_EQ(first.SerializeAsString(), again.SerializeAsString());
+  EXPECT_EQ(answer_of(later.commit(other, "commit once")), "INVALID_ARGUMENT REQUEST_ID_REUSED");
+}
+
+TEST_P(Methods, the_pages_of_a_list_show_each_payload_once_while_others_come_and_go) {
+  client::Client client = host_.client();
+  std::map<client::PayloadId, int> seen;
+  for (std::uint64_t n = 0; n < 120; ++n) {
+    const auto stored =
+        put(client, 1 + n, n, {.tier = n % 3 == 0 ? client::Tier::disk : client::Tier::ram});
+    ASSERT_TRUE(stored.ok()) << stored.status().to_string();
+    seen[stored->descriptor.id] = 0;
+  }
+  std::atomic<bool> stop{false};
+  std::atomic<int> came{0};
+  std::thread others([&] {
+    client::Client other = host_.client();
+    for (std::uint64_t n = 0; !stop; ++n) {
+      const auto stored = put(other, 100, n);
+      if (!stored.ok() || !other.erase(stored->descriptor.id).ok()) break;
+      ++came;
+    }
+  });
+  std::thread movers([&] {
+    client::Client other = host_.client();
+    for (const auto& [id, count] : seen) {
+      if (stop) break;
+      // A payload that moves keeps its place in the order.
+      (void)other.promote(id, client::Tier::ram);
+      (void)other.spill(std::span(&id, 1), {.to = client::Tier::disk});
+    }
+  });
+  for (int round = 0; round < 10; ++round) {
+    for (auto& [id, count] : seen) count = 0;
+    std::optional<client::WallTime> before;
+    const Status status = client.list_each({.page_size = 7}, [&](const client::Summary& summary) {
+      const auto found = seen.find(summary.id);
+      if (found != seen.end()) ++found->second;
+      EXPECT_TRUE(!before || summary.created_at <= before) << "not the newest first";
+      before = summary.created_at;
+      return true;
+    });
+    ASSERT_TRUE(status.ok()) << status.to_string();
+    for (const auto& [id, count] : seen) EXPECT_EQ(count, 1) << id.to_string();
+    sleep_ms(20);
+  }
+  stop = true;
+  others.join();
+  movers.join();
+  EXPECT_GT(came, 10) << "nothing came and went";
+  const auto page = client.list({.page_size = 10'000});
+  ASSERT_TRUE(page.ok());
+  EXPECT_EQ(page->total_count, 120);
+  EXPECT_EQ(page->payloads.size(), 120u);
+}
+
+TEST_P(Methods, the_methods_of_the_contract_that_are_to_come_are_unimplemented) {
+  google::protobuf::Empty empty;
+  const std::string none = "UNIMPLEMENTED METHOD_UNKNOWN";
+  using Catalog = wire_services::PayloadCatalogService::Stub;
+  using Stream = wire_services::PayloadStreamService::Stub;
+  wire_catalog::ImportPayloadResponse imported;
+  wire_catalog::GetLineageResponse lineage;
+  wire_catalog::UpdatePayloadMetadataResponse updated;
+  wire_catalog::AppendPayloadMetadataEventResponse appended;
+  const auto catalog = [&](auto method, const auto& request, auto* response) {
+    return answer_of(wire_->call(wire_->catalog, method, request, response));
+  };
+  EXPECT_EQ(catalog(&Catalog::ImportPayload, wire_catalog::ImportPayloadRequest(), &imported),
+            none);
+  EXPECT_EQ(catalog(&Catalog::Prefetch, wire_catalog::PrefetchRequest(), &empty), none);
+  EXPECT_EQ(catalog(&Catalog::Pin, wire_catalog::PinRequest(), &empty), none);
+  EXPECT_EQ(catalog(&Catalog::Unpin, wire_catalog::UnpinRequest(), &empty), none);
+  EXPECT_EQ(catalog(&Catalog::AddLineage, wire_catalog::AddLineageRequest(), &empty), none);
+  EXPECT_EQ(catalog(&Catalog::GetLineage, wire_catalog::GetLineageRequest(), &lineage), none);
+  EXPECT_EQ(catalog(&Catalog::UpdatePayloadMetadata, wire_catalog::UpdatePayloadMetadataRequest(),
+                    &updated),
+            none);
+  EXPECT_EQ(catalog(&Catalog::AppendPayloadMetadataEvent,
+                    wire_catalog::AppendPayloadMetadataEventRequest(), &appended),
+            none);
+
+  wire_runtime::AppendResponse stream_appended;
+  EXPECT_EQ(answer_of(wire_->call(wire_->stream, &Stream::CreateStream,
+                                  wire_runtime::CreateStreamRequest(), &empty)),
+            none);
+  EXPECT_EQ(answer_of(wire_->call(wire_->stream, &Stream::Append, wire_runtime::AppendRequest(),
+                                  &stream_appended)),
+            none);
+  grpc::ClientContext context;
+  const auto reader = wire_->stream->Subscribe(&context, wire_runtime::SubscribeRequest());
+  wire_runtime::SubscribeResponse entry;
+  EXPECT_FALSE(reader->Read(&entry));
+  EXPECT_EQ(answer_of(reader->Finish()), none) << "Subscribe";
+}
+
+TEST_P(Methods, a_payload_is_gone_when_its_time_to_live_has_ended) {
+  client::Client client = host_.client();
+  const auto brief = put(client, 5'000, 1, {.ttl_ms = 400});
+  const auto kept = put(client, 5'000, 2, {.ttl_ms = 400, .no_evict = true});
+  ASSERT_TRUE(brief.ok() && kept.ok());
+  ASSERT_TRUE(brief->descriptor.expires_at.has_value());
+  EXPECT_FALSE(kept->descriptor.expires_at.has_value());
+  EXPECT_TRUE(digest_of(client, brief->descriptor.id).ok());
+  EXPECT_TRUE(eventually(
+      [&] { return client.resolve(brief->descriptor.id).status().code() == Code::not_found; }));
+  EXPECT_TRUE(eventually([&] { return host_.segments().size() == 1; }));
+  EXPECT_EQ(*digest_of(client, kept->descriptor.id), kept->digest);
+}
+
+TEST_P(Methods, what_a_vanished_client_held_is_free_after_its_time) {
+  client::Client client = host_.client();
+  const auto stored = put(client, 5'000, 1);
+  ASSERT_TRUE(stored.ok()) << stored.status().to_string();
+  const client::PayloadId id = stored->descriptor.id;
+  const auto lease = client.lease(id, {.duration_ms = 500});
+  ASSERT_TRUE(lease.ok());
+  EXPECT_EQ(lease->duration_ms, 500u);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(client.erase(id).code(), Code::aborted);
+  // Waiting for the lease is ended by its end.
+  const auto spilled =
+      client.spill(std::span(&id, 1), {.to = client::Tier::disk, .wait_for_leases = true});
+  ASSERT_TRUE(spilled.ok());
+  EXPECT_TRUE(spilled->front().status.ok()) << spilled->front().status.to_string();
+  EXPECT_GT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(400));
+  EXPECT_EQ(client.stats()->leases_active, 0u);
+
+  // An allocation that nobody commits; it dies with its time to live and the orphan grace.
+  const auto forgotten = client.allocate(5'000, {.ttl_ms = 300});
+  ASSERT_TRUE(forgotten.ok());
+  sleep_ms(400);
+  EXPECT_EQ(client.commit(forgotten->id).status().code(), Code::not_found);
+  EXPECT_TRUE(eventually([&] { return host_.segments().empty(); }));
+}
+
+TEST_P(Methods, stats_count_each_payload_once_and_each_copy) {
+  client::Client client = host_.client();
+  const auto both = put(client, 5'000, 1, {.tier = client::Tier::disk});
+  const auto memory = put(client, 6'000, 2);
+  ASSERT_TRUE(both.ok() && memory.ok());
+  ASSERT_TRUE(client.promote(both->descriptor.id, client::Tier::ram).ok());
+  const auto lease = client.lease(memory->descriptor.id);
+  ASSERT_TRUE(lease.ok());
+  const auto stats = client.stats();
+  ASSERT_TRUE(stats.ok());
+  EXPECT_EQ(stats->ram.payloads, 2u);
+  EXPECT_EQ(stats->ram.bytes, 11'000u);
+  EXPECT_EQ(stats->disk.payloads, 0u);
+  EXPECT_EQ(stats->leases_active, 1u);
+  ASSERT_EQ(stats->tiers.size(), 3u);
+  EXPECT_EQ(stats->tiers[0].name, "shm");
+  EXPECT_EQ(stats->tiers[0].copies, 2u);
+  EXPECT_EQ(stats->tiers[0].bytes_charged, 4u * 4096);
+  EXPECT_EQ(stats->tiers[1].copies, 1u);
+  EXPECT_EQ(stats->tiers[1].bytes_charged, 2u * 4096);
+  EXPECT_EQ(stats->tiers[1].health, "ok");
+}
+
+INSTANTIATE_TEST_SUITE_P(repositories, Methods, testing::Values("sqlite", "memory"),
+                         [](const auto& info) { return std::string(info.param); });
+
+}  // namespace
+}  // namespace pm::integration
