@@ -14,9 +14,12 @@ bool EngineCaller::call(const char* name, const google::protobuf::MessageLite& r
                                         getpid(),         nullptr,  nullptr};
   const pm_call_info_t info{sizeof info, 0, &principal, 0, 0, nullptr};
   const pm_engine_t* abi = engine_.abi();
-  abi->call(abi, name, reinterpret_cast<const std::uint8_t*>(request_.data()), request_.size(),
-            &info, &EngineCaller::on_reply, this);
-  if (drives_ && state_.load(std::memory_order_acquire) != done) engine_.drive();
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(request_.data());
+  if (drives_) {
+    engine_.call_and_drive(name, bytes, request_.size(), &info, &on_reply, this);
+  } else {
+    abi->call(abi, name, bytes, request_.size(), &info, &on_reply, this);
+  }
   wait();
   return status_ == PM_OK && response.ParseFromString(reply_);
 }
