@@ -66,8 +66,16 @@ class Ledger {
   // Calls `then` once everything up to `lsn` is durable, at once if it is. [thread-safe]
   void when_durable(std::uint64_t lsn, std::function<void()> then);
 
-  // Does the journal's work on this thread as long as there is any. [worker]
-  void drive() { journal_.drive(); }
+  // Runs `submit_all`, which calls submit() on this thread, and then does the journal's work here
+  // instead of waking its thread, as long as there is any. [worker]
+  template <typename Submit>
+  void drive(Submit&& submit_all) {
+    {
+      const Journal::WillDrive promise;
+      std::forward<Submit>(submit_all)();
+    }
+    journal_.drive();
+  }
 
   // Answers everyone who waits, waits for operations to end, flushes the journal.
   void stop(std::uint64_t deadline_ns);
