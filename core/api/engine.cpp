@@ -6,12 +6,12 @@
 #include <utility>
 
 #include "core/catalog/catalog.h"
-#include "dispatcher.h"
 #include "core/ledger/ledger.h"
 #include "core/ledger/recovery.h"
 #include "core/mover/mover.h"
 #include "core/observe/log.h"
 #include "core/plugin/host_services.h"
+#include "dispatcher.h"
 #include "tier_table.h"
 
 namespace pm {

@@ -12,8 +12,8 @@
 #include <variant>
 #include <vector>
 
-#include "core/catalog/catalog.h"
 #include "clocks.h"
+#include "core/catalog/catalog.h"
 #include "journal.h"
 
 namespace pm::ledger {

@@ -65,9 +65,10 @@ HostProcess::~HostProcess() {
 void HostProcess::write_config(const HostSetup& setup) const {
   std::ofstream out(directory_ / "host.toml");
   const bool is_sqlite = setup.repository == "sqlite";
-  out << "[host]\nstate_directory = \"" << directory_ / "state" << "\"\nruntime_directory = \""
-      << directory_ / "run" << "\"\n\n[repository]\nplugin = \"org.payload-manager.repository-"
-      << setup.repository << "\"\n";
+  out << "[host]\nstate_directory = \"" << directory_ / "state"
+      << "\"\nruntime_directory = \"" << directory_ / "run"
+      << "\"\n\n[repository]\nplugin = \"org.payload-manager.repository-" << setup.repository
+      << "\"\n";
   if (is_sqlite) out << "[repository.config]\npath = \"${state_directory}/catalog.sqlite\"\n";
   out << "\n[[tier]]\nname = \"shm\"\nplugin = \"org.payload-manager.tier-shm\"\nnumber = 2\n"
       << "rank = 20\n[tier.config]\ncapacity_bytes = " << setup.shm_capacity_bytes

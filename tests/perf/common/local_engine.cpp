@@ -15,11 +15,11 @@ LocalEngine::LocalEngine(const EngineSetup& setup) {
                                   "\", \"busy_timeout_ms\": 5000, \"cache_bytes\": 16777216, "
                                   "\"wal_autocheckpoint_pages\": 4000}";
   const std::string json = setup.repository == "sqlite" ? sqlite_json : "{}";
-  const auto repository = must(
-      plugins.load("org.payload-manager.repository-" + setup.repository, PM_KIND_REPOSITORY),
-      "loading the repository");
-  repository_.push_back(must(
-      Repository::create(repository, "repository", std::nullopt, json.c_str()), "repository"));
+  const auto repository =
+      must(plugins.load("org.payload-manager.repository-" + setup.repository, PM_KIND_REPOSITORY),
+           "loading the repository");
+  repository_.push_back(
+      must(Repository::create(repository, "repository", std::nullopt, json.c_str()), "repository"));
   const RepositoryState state =
       must(open_repository(repository_.front().get()), "opening the repository");
 

@@ -66,8 +66,13 @@ Figure Rounds::figure(std::string name, std::string unit, std::string reference_
   for (std::size_t round = 0; round < ours_.size(); ++round) {
     ratios.push_back(ours_[round] / reference_[round]);
   }
-  return {std::move(name),    median(ours_),  std::move(unit), std::move(reference_name),
-          median(reference_), median(ratios), aim};
+  return {std::move(name),
+          median(ours_),
+          std::move(unit),
+          std::move(reference_name),
+          median(reference_),
+          median(ratios),
+          aim};
 }
 
 }  // namespace pm::perf

@@ -1,5 +1,5 @@
-// perf_engine [64|1]: durable allocate and commit through the engine's own interface, in this process,
-// against bare SQLite writing the same records.
+// perf_engine [64|1]: durable allocate and commit through the engine's own interface, in this
+// process, against bare SQLite writing the same records.
 
 #include <atomic>
 #include <thread>
@@ -83,10 +83,10 @@ void measure(unsigned callers, std::size_t rows_each, std::size_t count, double 
         RawDatabase raw(directory / "raw.sqlite", records);
         return rows / raw.insert_all(rows_each);
       });
-  print(rounds_taken.figure("engine_durable_commit_" + std::to_string(callers), "payloads/s",
-                            rows_each == 1 ? "SQLite, a row in each transaction"
-                                           : "SQLite, 64 rows in each transaction",
-                            {Aim::at_least, aim}));
+  print(rounds_taken.figure(
+      "engine_durable_commit_" + std::to_string(callers), "payloads/s",
+      rows_each == 1 ? "SQLite, a row in each transaction" : "SQLite, 64 rows in each transaction",
+      {Aim::at_least, aim}));
 }
 
 }  // namespace

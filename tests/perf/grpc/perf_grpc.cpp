@@ -51,9 +51,8 @@ void measure_commits(const Stubs& stubs, const EchoServer& echo) {
   taken.run(
       rounds(),
       [&] {
-        return calls_per_second(64, 2, [&] {
-          stubs.commit(stubs.allocate(payload_bytes, wire::MEMORY_LAYOUT_SLAB));
-        });
+        return calls_per_second(
+            64, 2, [&] { stubs.commit(stubs.allocate(payload_bytes, wire::MEMORY_LAYOUT_SLAB)); });
       },
       [&] { return echo_calls_per_second(echo, load); });
   print(taken.figure("grpc_commit_64", "calls/s", "bare echo, 64 threads", {Aim::at_least, 0.5}));
@@ -97,9 +96,8 @@ void measure_lease_and_release(const Stubs& stubs, const EchoServer& echo) {
   taken.run(
       rounds(),
       [&] {
-        const double calls = calls_per_second(1, 1, [&] {
-          stubs.release(stubs.lease(request).lease_id().value());
-        });
+        const double calls =
+            calls_per_second(1, 1, [&] { stubs.release(stubs.lease(request).lease_id().value()); });
         return 1e6 / calls;
       },
       [&] {

@@ -117,8 +117,13 @@ void measure() {
   const std::vector<double> calm = within(samples, still);
   const double ours = percentile(busy, 0.99);
   const double reference = percentile(calm, 0.99);
-  print({"lease_p99_during_moves", ours, "ms", "the same load without moves", reference,
-         ours / reference, {Aim::at_most, 2}});
+  print({"lease_p99_during_moves",
+         ours,
+         "ms",
+         "the same load without moves",
+         reference,
+         ours / reference,
+         {Aim::at_most, 2}});
   const double worst = percentile(busy, 1);
   print({"lease_max_during_moves", worst, "ms", "allowed", 50, worst / 50, {Aim::at_most, 1}});
 }

@@ -52,8 +52,7 @@ void measure() {
   };
   const auto bare = [&](unsigned depth) {
     settle(host.directory());
-    written = std::min(
-        written, move_raw(raw, true, memory.get(), move_bytes, chunk_bytes, depth));
+    written = std::min(written, move_raw(raw, true, memory.get(), move_bytes, chunk_bytes, depth));
     read = std::min(read, move_raw(raw, false, memory.get(), move_bytes, chunk_bytes, depth));
     unlink(raw.c_str());
   };

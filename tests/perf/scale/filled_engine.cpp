@@ -58,7 +58,7 @@ double Cost::p50_us() const { return median(seconds) * 1e6; }
 double Cost::cpu_us() const { return cpu_seconds / static_cast<double>(seconds.size()) * 1e6; }
 
 FilledEngine::FilledEngine(const std::string& repository, std::size_t payloads)
-    : engine_(setup_for(repository, payloads)), caller_(engine_.engine(), false) {
+    : engine_(setup_for(repository, payloads)), caller_(engine_.engine(), true) {
   fill(payloads);
   read_page_tokens();
 }
