@@ -35,7 +35,7 @@ sanitize: setup
 
 perf: setup
 	@cmake --preset release -DPM_BUILD_TESTS=ON > build/release-configure.log 2>&1 || (cat build/release-configure.log; false)
-	@cmake --build build/release -j $(JOBS)
+	@cmake --build build/release -j $(JOBS) --target perf_programs
 	@tests/perf/run.sh build/release
 
 format:

@@ -6,12 +6,12 @@
 #include <utility>
 
 #include "core/catalog/catalog.h"
-#include "dispatcher.h"
 #include "core/ledger/ledger.h"
 #include "core/ledger/recovery.h"
 #include "core/mover/mover.h"
 #include "core/observe/log.h"
 #include "core/plugin/host_services.h"
+#include "dispatcher.h"
 #include "tier_table.h"
 
 namespace pm {
@@ -160,6 +160,14 @@ const pm_engine_t* Engine::abi() const { return parts_->dispatcher->abi(); }
 
 void Engine::stop(std::uint64_t deadline_ns) { parts_->stop(deadline_ns); }
 
-void Engine::drive() { parts_->ledger->drive(); }
+std::uint64_t Engine::call_and_drive(const char* method, const std::uint8_t* request,
+                                     std::uint64_t length, const pm_call_info_t* info,
+                                     pm_on_reply_t on_reply, void* data) {
+  const pm_engine_t* const engine = abi();
+  std::uint64_t call = 0;
+  parts_->ledger->drive(
+      [&] { call = engine->call(engine, method, request, length, info, on_reply, data); });
+  return call;
+}
 
 }  // namespace pm

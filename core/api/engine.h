@@ -73,9 +73,12 @@ class Engine {
   // drained before, and are stopped after. [control-thread]
   void stop(std::uint64_t deadline_ns);
 
-  // Writes what the journal holds on the calling thread. For callers in this process that would
-  // otherwise only wait. [worker]
-  void drive();
+  // As abi()->call, and writes what it leaves in the journal on the calling thread, without a
+  // hand-over to the journal's. For callers in this process that would otherwise only wait. The
+  // reply may still come later, when it waits for more than the journal. [worker]
+  std::uint64_t call_and_drive(const char* method, const std::uint8_t* request,
+                               std::uint64_t length, const pm_call_info_t* info,
+                               pm_on_reply_t on_reply, void* data);
 
  private:
   class Parts;

@@ -81,12 +81,12 @@ struct Payload {
   std::int64_t expires_at_ns = 0;  // 0: never.
   std::uint64_t order = 0;         // Counts allocations; what lists are ordered by.
   std::uint64_t touch = 0;         // Counts uses; 0: not among the victims of its tier.
-  Checksum checksum;
   Copy first;                               // Valid when first.generation is not 0.
   std::unique_ptr<std::vector<Copy>> more;  // Further copies, rarely any.
   Slot hash_next = no_slot;
   Slot operation = no_slot;  // What is being done with it: one thing at a time.
   std::uint32_t leases = 0;  // On all copies.
+  Checksum checksum;         // Here, with the other small ones, it needs no padding.
   Phase phase = Phase::allocating;
   TierIndex listed = no_tier;  // The tier under which it is listed and counted.
   Retention retention;

@@ -17,7 +17,12 @@ namespace {
 // A record with its strings, about.
 constexpr std::uint64_t record_bytes = 512;
 
+thread_local bool this_thread_will_drive = false;
+
 }  // namespace
+
+Journal::WillDrive::WillDrive() { this_thread_will_drive = true; }
+Journal::WillDrive::~WillDrive() { this_thread_will_drive = false; }
 
 Journal::Journal(const JournalOptions& options, const pm_repository_t* repository,
                  std::uint64_t epoch, std::uint64_t last_sequence, const TierNames& tiers,
@@ -45,6 +50,7 @@ void Journal::append(std::uint64_t lsn, bool power, std::vector<catalog::Record>
 }
 
 void Journal::wake() {
+  if (this_thread_will_drive) return;
   bool sleeps = false;
   {
     const std::lock_guard lock(queue_mutex_);

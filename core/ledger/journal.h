@@ -47,8 +47,18 @@ class Journal {
   // for that one. For callers that would only wait for the journal's thread. [worker]
   void drive();
 
-  // Wakes the journal's thread. After append(), outside of any lock.
+  // Wakes the journal's thread, unless this thread has promised to drive(). After append(), outside
+  // of any lock.
   void wake();
+
+  // This thread's promise, while it lasts, to call drive() after what it submits.
+  class WillDrive {
+   public:
+    WillDrive();
+    ~WillDrive();
+    WillDrive(const WillDrive&) = delete;
+    WillDrive& operator=(const WillDrive&) = delete;
+  };
 
   bool is_full() const {
     return records_waiting_.load(std::memory_order_relaxed) >= options_.records_max ||

@@ -68,8 +68,16 @@ class Ledger {
   using Then = std::function<void(bool is_durable)>;
   void when_durable(std::uint64_t lsn, Then then);
 
-  // Does the journal's work on this thread as long as there is any. [worker]
-  void drive() { journal_.drive(); }
+  // Runs `submit_all`, which calls submit() on this thread, and then does the journal's work here
+  // instead of waking its thread, as long as there is any. [worker]
+  template <typename Submit>
+  void drive(Submit&& submit_all) {
+    {
+      const Journal::WillDrive promise;
+      std::forward<Submit>(submit_all)();
+    }
+    journal_.drive();
+  }
 
   // Answers everyone who waits, waits for operations to end, flushes the journal. Whoever is not
   // answered by the deadline, or calls later, is told that the host stops.

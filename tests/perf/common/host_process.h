@@ -1,0 +1,43 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+#include "temporary_directory.h"
+
+namespace pm::perf {
+
+struct HostSetup {
+  std::string repository = "sqlite";  // or "memory"
+  std::uint64_t shm_capacity_bytes = 1ULL << 30;
+  std::uint64_t slab_bytes = 0;  // Of the capacity.
+};
+
+// A pm-host of its own: SQLite or memory, shm, disk, gRPC on a Unix socket. Ended with its owner.
+class HostProcess {
+ public:
+  // Returns when it answers. Throws Failure.
+  explicit HostProcess(const HostSetup& setup);
+  ~HostProcess();
+  HostProcess(const HostProcess&) = delete;
+  HostProcess& operator=(const HostProcess&) = delete;
+
+  const std::string& address() const { return address_; }
+  // A directory on the file system that the disk tier is on.
+  std::string directory() const { return directory_.path(); }
+  // VmRSS without RssShmem (proc(5)): the payloads' own shared memory is not what is asked.
+  std::uint64_t resident_bytes() const;
+
+ private:
+  void write_config(const HostSetup& setup) const;
+  void wait_until_ready() const;
+
+  const TemporaryDirectory directory_;
+  const ShmPrefix prefix_;
+  std::string address_;
+  pid_t pid_ = -1;
+};
+
+}  // namespace pm::perf
