@@ -14,9 +14,6 @@ help:
 setup:
 	@packaging/setup.sh
 
-build/%/build.ninja:
-	cmake --preset $*
-
 build-%: setup
 	@[ -f build/$*/build.ninja ] || cmake --preset $*
 	@cmake --build build/$* -j $(JOBS)

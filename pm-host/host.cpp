@@ -162,6 +162,7 @@ Status Host::start(const HostConfig& config, PluginSet& plugins,
 }
 
 void Host::drain(std::uint64_t deadline_ns) {
+  if (engine_ != nullptr) engine_->begin_stop();
   for (const Frontend& frontend : frontends_) frontend->drain(frontend.get(), deadline_ns);
 }
 

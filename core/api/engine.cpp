@@ -158,6 +158,8 @@ Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options,
 
 const pm_engine_t* Engine::abi() const { return parts_->dispatcher->abi(); }
 
+void Engine::begin_stop() { parts_->ledger->submit(catalog::Shutdown{}); }
+
 void Engine::stop(std::uint64_t deadline_ns) { parts_->stop(deadline_ns); }
 
 std::uint64_t Engine::call_and_drive(const char* method, const std::uint8_t* request,

@@ -69,6 +69,10 @@ class Engine {
   // What frontends call. Valid as long as the engine.
   const pm_engine_t* abi() const;
 
+  // Tells everyone who waits that the host stops, and lets nobody wait any more: before frontends
+  // are drained, as a drain waits for the calls under way. [control-thread]
+  void begin_stop();
+
   // Answers everyone who waits, finishes or undoes moves, flushes the journal. Frontends have been
   // drained before, and are stopped after. [control-thread]
   void stop(std::uint64_t deadline_ns);

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <chrono>
 
 #include <atomic>
 #include <thread>
@@ -98,9 +99,12 @@ TEST_P(Shutdown, a_client_that_waits_for_room_is_told) {
     answer = other.allocate(4096).status();
   });
   sleep_ms(300);
+  const auto began = std::chrono::steady_clock::now();
   stop(host);
+  const auto took = std::chrono::steady_clock::now() - began;
   waiting.join();
   EXPECT_EQ(answer.code(), Code::unavailable) << answer.to_string();
+  EXPECT_LT(took, std::chrono::milliseconds(options().drain_ms_max / 2)) << "waited for the drain";
 }
 
 INSTANTIATE_TEST_SUITE_P(repositories, Shutdown, testing::Values("sqlite", "memory"),
