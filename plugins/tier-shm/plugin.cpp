@@ -8,7 +8,8 @@ namespace {
 
 using pm::shm::ShmTier;
 
-constexpr char config_schema[] = R"json({
+constexpr char config_schema[] =
+    R"json({
   "type": "object",
   "additionalProperties": false,
   "properties": {
@@ -18,15 +19,20 @@ constexpr char config_schema[] = R"json({
     },
     "slab_bytes": {
       "type": "integer", "minimum": 0, "default": 0,
-      "description": "How many bytes of capacity_bytes are a slab: one shared memory object that clients map once, taken in full at start. The rest is for segments. Rounded down to 4096; 0 means no slab. Changing it loses what the slab holds. The slab's table takes 1/64 more of /dev/shm."
+      "description": "How many bytes of capacity_bytes are a slab: one shared)json"
+    R"json( memory object that clients map once, taken in full at start. The rest is for )json"
+    R"json(segments. Rounded down to 4096; 0 means no slab. Changing it loses what the slab )json"
+    R"json(holds. The slab's table takes 1/64 more of /dev/shm."
     },
     "prefix": {
       "type": "string", "pattern": "^[a-z0-9-]{1,32}$", "default": "pm",
-      "description": "What the names under /dev/shm begin with; each shm tier of a host needs its own."
+      "description": "What the names under /dev/shm begin with; each shm tier of a host )json"
+    R"json(needs its own."
     },
     "mode": {
       "type": "string", "pattern": "^06[046][046]$", "default": "0600",
-      "description": "Permissions, in octal, of segments that are being written and of the slab. Wider than 0600 lets the group or everybody open them."
+      "description": "Permissions, in octal, of segments being written and of the slab. )json"
+    R"json(Wider than 0600 lets the group or everybody open them."
     }
   }
 })json";
