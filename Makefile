@@ -31,7 +31,7 @@ sanitize: setup
 	@tests/run.sh tsan
 
 perf: setup
-	@cmake --preset release -DPM_BUILD_TESTS=ON > build/release-configure.log 2>&1 || (cat build/release-configure.log; false)
+	@cmake --preset release -DPM_BUILD_TESTS=ON
 	@cmake --build build/release -j $(JOBS) --target perf_programs
 	@tests/perf/run.sh build/release
 
