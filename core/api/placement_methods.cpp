@@ -1,6 +1,5 @@
+#include <atomic>
 #include <deque>
-#include <memory>
-#include <mutex>
 
 #include "ids.h"
 #include "methods.h"

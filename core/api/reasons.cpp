@@ -63,8 +63,6 @@ constexpr ReasonText reason_texts[] = {
     // waiters_full
     {Code::resource_exhausted, "TOO_MANY_WAITERS",
      "too many requests wait for room already; try again later"},
-    // wait_timed_out
-    {Code::deadline_exceeded, "WAIT_TIMED_OUT", "what the request waited for did not come in time"},
     // writer_changed_length
     {Code::failed_precondition, "WRITER_CHANGED_LENGTH",
      "what was allocated is not there in its whole length any more; a writer must not truncate or "

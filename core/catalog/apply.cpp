@@ -160,16 +160,9 @@ void Catalog::on(const Cancel& command) {
 
 void Catalog::on(const Shutdown&) {
   stopping_ = true;
-  for (Tier& tier : tiers_) {
-    while (!tier.waiting.empty()) {
-      abandon(tier.waiting.begin()->second, Reason::shutting_down);
-    }
-  }
-  const auto waiting = operation_by_ticket_;
-  for (const auto& [ticket, slot] : waiting) {
-    if (operations_[slot].stage == Stage::waiting_for_leases) {
-      abandon(slot, Reason::shutting_down);
-    }
+  // Whatever waits has a deadline, also what nobody is to be answered for.
+  while (const auto waiting = operation_due_.first()) {
+    abandon(waiting->slot, Reason::shutting_down);
   }
 }
 

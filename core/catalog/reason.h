@@ -25,7 +25,6 @@ enum class Reason : std::uint8_t {
   target_below_min_residency,
   min_tier_not_met,
   waiters_full,
-  wait_timed_out,
   writer_changed_length,
   checksum_mismatch,
   storage_error,

@@ -134,6 +134,7 @@ bool Catalog::evict(Slot slot, TierIndex tier, int depth) {
 
 // Lets in those who wait, in order, as far as there is room, and asks for more when there is not.
 void Catalog::pump(TierIndex index) {
+  if (stopping_) return;  // Nothing new begins.
   Tier& tier = tiers_[index];
   while (!tier.waiting.empty()) {
     const Slot slot = tier.waiting.begin()->second;

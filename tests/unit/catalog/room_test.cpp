@@ -202,5 +202,22 @@ TEST(shutdown, answers_everyone_who_waits) {
   EXPECT_EQ(machine.catalog->counts().operations, 0u);
 }
 
+TEST(shutdown, ends_what_waits_although_nobody_asks_and_begins_nothing) {
+  Machine machine;
+  machine.put(1, 64 * kib);
+  Spill spill;
+  spill.id = make_id(1);
+  spill.tier = disk;
+  spill.wait_for_leases = true;
+  spill.best_effort = true;
+  machine.lease(1, 100);
+  machine.call(spill);
+  EXPECT_EQ(machine.catalog->counts().operations, 1u);
+  machine.apply(Shutdown{});
+  EXPECT_EQ(machine.catalog->counts().operations, 0u);
+  machine.release(100);
+  EXPECT_TRUE(machine.effects.empty());
+}
+
 }  // namespace
 }  // namespace pm::catalog::test
