@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "ids.h"
+#include "stream_call.h"
 
 namespace pm::api {
 
@@ -14,10 +15,17 @@ void CallRegistry::add(Call* call) {
   shard.calls.emplace(call->id(), call);
 }
 
+void CallRegistry::add_stream(StreamCall* call) {
+  Shard& shard = shards_[call->id() % shard_count];
+  const std::lock_guard lock(shard.mutex);
+  shard.streams.emplace(call->id(), call);
+}
+
 void CallRegistry::remove(std::uint64_t id) {
   Shard& shard = shards_[id % shard_count];
   const std::lock_guard lock(shard.mutex);
   shard.calls.erase(id);
+  shard.streams.erase(id);
 }
 
 void CallRegistry::cancel(std::uint64_t id) {
@@ -35,14 +43,61 @@ void CallRegistry::cancel(std::uint64_t id) {
   call->drop();
 }
 
+StreamCall* CallRegistry::find_stream(std::uint64_t id) {
+  Shard& shard = shards_[id % shard_count];
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.streams.find(id);
+  if (found == shard.streams.end()) return nullptr;
+  found->second->retain();
+  return found->second;
+}
+
+void CallRegistry::credit(std::uint64_t id, std::uint32_t replies) {
+  StreamCall* const call = find_stream(id);
+  if (call == nullptr) return;
+  call->add_credit(replies);
+  call->drop();
+}
+
+void CallRegistry::end_stream(std::uint64_t id) {
+  StreamCall* const call = find_stream(id);
+  if (call == nullptr) return;
+  call->end_for_stop();
+  call->drop();
+}
+
+void CallRegistry::end_streams() {
+  std::vector<StreamCall*> streams;
+  for (Shard& shard : shards_) {
+    const std::lock_guard lock(shard.mutex);
+    for (const auto& [id, call] : shard.streams) {
+      call->retain();
+      streams.push_back(call);
+    }
+  }
+  for (StreamCall* call : streams) {
+    call->end_for_stop();
+    call->drop();
+  }
+}
+
 // ---- replies ----
 
-void reply_message(const Invocation& invocation, const google::protobuf::MessageLite& message) {
+Invocation kept(const Invocation& invocation) {
+  Invocation copy;
+  copy.id = invocation.id;
+  copy.on_reply = invocation.on_reply;
+  copy.data = invocation.data;
+  return copy;
+}
+
+void reply_message(const Invocation& invocation, const google::protobuf::MessageLite& message,
+                   bool done) {
   thread_local std::string bytes;
   message.SerializeToString(&bytes);
   pm_reply_t reply{};
   reply.size = sizeof reply;
-  reply.done = 1;
+  reply.done = done ? 1 : 0;
   reply.bytes = reinterpret_cast<const std::uint8_t*>(bytes.data());
   reply.length = bytes.size();
   invocation.on_reply(invocation.data, &reply);
@@ -66,14 +121,14 @@ void reply_error(const Invocation& invocation, catalog::Reason reason, const Err
   reply_error(invocation, Status(text.code, text.message, text.name), facts);
 }
 
+void reply_error(const Invocation& invocation, RequestFault fault, const std::string& detail) {
+  reply_error(invocation, status_of(fault, detail), {});
+}
+
 // ---- calls ----
 
 Call::Call(const Services& services, const Invocation& invocation)
-    : services_(services), invocation_(invocation) {
-  // These last only as long as the frontend's call().
-  invocation_.info = nullptr;
-  invocation_.request = {};
-  invocation_.method = {};
+    : services_(services), invocation_(kept(invocation)) {
   services_.calls.add(this);
 }
 

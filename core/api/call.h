@@ -13,29 +13,42 @@
 #include <vector>
 
 #include "core/catalog/command.h"
-#include "google/protobuf/message_lite.h"
 #include "core/ledger/ledger.h"
+#include "google/protobuf/message_lite.h"
 #include "reasons.h"
 #include "tier_table.h"
 
 namespace pm::api {
 
 class Call;
+class Delivery;
+class RepositoryReader;
+class StreamCall;
 
 // The calls that wait, by id, so that they can be cancelled. [thread-safe]
 class CallRegistry {
  public:
   void add(Call* call);
+  // The call, which was added before, streams, and is ready to be given credit and ended.
+  void add_stream(StreamCall* call);
   void remove(std::uint64_t id);
   // Cancels the call if it still waits.
   void cancel(std::uint64_t id);
+  // Gives credit to a streaming call that has not ended.
+  void credit(std::uint64_t id, std::uint32_t replies);
+  // Ends every streaming call, or one, as the host stops.
+  void end_streams();
+  void end_stream(std::uint64_t id);
 
  private:
   static constexpr std::size_t shard_count = 16;
   struct Shard {
     std::mutex mutex;
     std::unordered_map<std::uint64_t, Call*> calls;
+    std::unordered_map<std::uint64_t, StreamCall*> streams;
   };
+  // With a reference that the caller drops. Null: it has ended.
+  StreamCall* find_stream(std::uint64_t id);
   std::array<Shard, shard_count> shards_;
 };
 
@@ -44,6 +57,8 @@ struct Services {
   ledger::Ledger& ledger;
   const TierTable& tiers;
   CallRegistry& calls;
+  RepositoryReader& reader;
+  Delivery& delivery;
 };
 
 // One invocation of a method, as a frontend made it. Valid during the frontend's call().
@@ -56,10 +71,16 @@ struct Invocation {
   void* data = nullptr;
 };
 
-void reply_message(const Invocation& invocation, const google::protobuf::MessageLite& message);
+// The part of an invocation that may be kept after call() has returned.
+Invocation kept(const Invocation& invocation);
+
+// `done` is false for all but the last reply of a streaming call.
+void reply_message(const Invocation& invocation, const google::protobuf::MessageLite& message,
+                   bool done = true);
 void reply_error(const Invocation& invocation, const Status& status, const ErrorFacts& facts);
 void reply_error(const Invocation& invocation, catalog::Reason reason,
                  const ErrorFacts& facts = {});
+void reply_error(const Invocation& invocation, RequestFault fault, const std::string& detail = {});
 
 // A call that waits for the ledger. Lives until it has replied and nobody cancels it any more.
 class Call {
@@ -75,6 +96,7 @@ class Call {
   virtual void cancel() = 0;
 
  protected:
+  const Invocation& invocation() const { return invocation_; }
   const Services& services() const { return services_; }
   // Each exactly once; the call must not be touched after it.
   void finish(const google::protobuf::MessageLite& message);

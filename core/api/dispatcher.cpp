@@ -3,8 +3,8 @@
 #include <exception>
 #include <new>
 
-#include "methods.h"
 #include "core/observe/log.h"
+#include "methods.h"
 
 // The contract as data, embedded by the assembler.
 __asm__(
@@ -21,13 +21,13 @@ extern "C" const std::uint8_t pm_contract_end[];
 
 namespace pm::api {
 
-Dispatcher::Dispatcher(ledger::Ledger& ledger, const TierTable& tiers)
-    : services_{ledger, tiers, calls_} {
+Dispatcher::Dispatcher(ledger::Ledger& ledger, const TierTable& tiers,
+                       const pm_repository_t* repository)
+    : reader_(repository, ledger), services_{ledger, tiers, calls_, reader_, delivery_} {
   engine_.engine_data = this;
   engine_.call = &Dispatcher::call;
   engine_.cancel = &Dispatcher::cancel;
-  // No method of this server streams yet, so there is nobody to give credit to.
-  engine_.credit = [](const pm_engine_t*, std::uint64_t, std::uint32_t) {};
+  engine_.credit = &Dispatcher::credit;
   engine_.session_open = &Dispatcher::session_open;
   engine_.session_close = [](const pm_engine_t*, std::uint64_t) {};
   engine_.get_descriptors = [](const pm_engine_t*, std::uint64_t* length) {
@@ -55,15 +55,13 @@ std::uint64_t Dispatcher::call(const pm_engine_t* engine, const char* method,
   invocation.data = data;
   const Method found = find_method(invocation.method);
   if (found == nullptr) {
-    reply_error(
-        invocation,
-        Status(Code::unimplemented, "this server has no method " + std::string(invocation.method),
-               "METHOD_UNKNOWN"),
-        {});
+    reply_error(invocation, RequestFault::method_unknown, std::string(invocation.method));
     return invocation.id;
   }
   try {
     found(dispatcher.services_, invocation);
+    // A stream that began while the others were ended.
+    if (dispatcher.streams_end_.load()) dispatcher.calls_.end_stream(invocation.id);
   } catch (const std::bad_alloc&) {
     // The state is whole, as nothing is thrown under the lock before it is changed; but a caller
     // could be left without an answer, and the journal without a record. Recovery is sound.
@@ -71,6 +69,22 @@ std::uint64_t Dispatcher::call(const pm_engine_t* engine, const char* method,
     std::terminate();
   }
   return invocation.id;
+}
+
+void Dispatcher::credit(const pm_engine_t* engine, std::uint64_t call,
+                        std::uint32_t replies) noexcept {
+  self(engine).calls_.credit(call, replies);
+}
+
+void Dispatcher::end_streams() {
+  streams_end_.store(true);
+  calls_.end_streams();
+}
+
+void Dispatcher::stop() {
+  end_streams();
+  reader_.stop();
+  delivery_.stop();
 }
 
 void Dispatcher::cancel(const pm_engine_t* engine, std::uint64_t call) noexcept {

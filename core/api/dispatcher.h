@@ -5,6 +5,8 @@
 #include <atomic>
 
 #include "call.h"
+#include "delivery.h"
+#include "repository_reader.h"
 
 namespace pm::api {
 
@@ -12,11 +14,17 @@ namespace pm::api {
 // of calls belong here, once for all frontends.
 class Dispatcher {
  public:
-  Dispatcher(ledger::Ledger& ledger, const TierTable& tiers);
+  Dispatcher(ledger::Ledger& ledger, const TierTable& tiers, const pm_repository_t* repository);
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
   const pm_engine_t* abi() const { return &engine_; }
+
+  // Ends the streaming calls, also those to come: before frontends are drained.
+  void end_streams();
+
+  // Ends the threads. The ledger has been stopped.
+  void stop();
 
  private:
   static Dispatcher& self(const pm_engine_t* engine);
@@ -24,12 +32,16 @@ class Dispatcher {
                             const std::uint8_t* request, std::uint64_t length,
                             const pm_call_info_t* info, pm_on_reply_t on_reply,
                             void* data) noexcept;
+  static void credit(const pm_engine_t* engine, std::uint64_t call, std::uint32_t replies) noexcept;
   static void cancel(const pm_engine_t* engine, std::uint64_t call) noexcept;
   static std::uint64_t session_open(const pm_engine_t* engine,
                                     const pm_principal_t* principal) noexcept;
 
   CallRegistry calls_;
+  RepositoryReader reader_;
+  Delivery delivery_;
   Services services_;
+  std::atomic<bool> streams_end_{false};
   std::atomic<std::uint64_t> next_id_{1};
   pm_engine_t engine_{};
 };

@@ -97,7 +97,9 @@ class Engine::Parts {
     stopping = true;
     if (orphans.joinable()) orphans.join();
     mover->cancel_moves();
+    dispatcher->end_streams();
     ledger->stop(deadline_ns);
+    dispatcher->stop();
     mover->stop();
   }
 
@@ -149,7 +151,7 @@ Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options,
   parts->ledger = std::make_unique<ledger::Ledger>(
       std::move(catalog), journal, repository, state.epoch, state.last_sequence, parts->names,
       [raw](catalog::Effect effect) { raw->mover->run(std::move(effect)); }, std::move(on_fatal));
-  parts->dispatcher = std::make_unique<api::Dispatcher>(*parts->ledger, parts->tiers);
+  parts->dispatcher = std::make_unique<api::Dispatcher>(*parts->ledger, parts->tiers, repository);
   for (const catalog::Mounted& mounted : found->mounted) parts->ledger->submit(mounted);
   for (const catalog::CopyGone& gone : found->gone) parts->ledger->submit(gone);
   parts->look_for_orphans();
@@ -158,7 +160,10 @@ Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options,
 
 const pm_engine_t* Engine::abi() const { return parts_->dispatcher->abi(); }
 
-void Engine::begin_stop() { parts_->ledger->submit(catalog::Shutdown{}); }
+void Engine::begin_stop() {
+  parts_->dispatcher->end_streams();
+  parts_->ledger->submit(catalog::Shutdown{});
+}
 
 void Engine::stop(std::uint64_t deadline_ns) { parts_->stop(deadline_ns); }
 

@@ -39,9 +39,7 @@ void acquire_read_lease(const Services& services, const Invocation& invocation) 
   if (!parse(invocation, request)) return;
   if (!read_payload_id(invocation, request.id().value(), command.id)) return;
   if (request.mode() != core::LEASE_MODE_UNSPECIFIED && request.mode() != core::LEASE_MODE_READ) {
-    return reply_error(
-        invocation,
-        Status(Code::failed_precondition, "leases are for reading", "LEASE_MODE_UNSUPPORTED"), {});
+    return reply_error(invocation, RequestFault::lease_mode_unsupported);
   }
   if (request.min_tier() != core::TIER_UNSPECIFIED) {
     const auto tier = services.tiers.find(static_cast<std::uint32_t>(request.min_tier()));

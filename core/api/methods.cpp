@@ -28,21 +28,14 @@ bool parse(const Invocation& invocation, google::protobuf::MessageLite& message)
   const bool good = message.ParseFromArray(invocation.request.data(),
                                            static_cast<int>(invocation.request.size()));
   if (good) return true;
-  reply_error(
-      invocation,
-      Status(Code::invalid_argument, "the request is not a " + message.GetTypeName() + " message",
-             "REQUEST_MALFORMED"),
-      {});
+  reply_error(invocation, RequestFault::request_malformed, message.GetTypeName());
   return false;
 }
 
 bool read_payload_id(const Invocation& invocation, const std::string& bytes, catalog::Id& id) {
   if (read_id(bytes, id)) return true;
-  reply_error(invocation,
-              Status(Code::invalid_argument,
-                     "a payload id has 16 bytes, this one has " + std::to_string(bytes.size()),
-                     "PAYLOAD_ID_MALFORMED"),
-              {});
+  reply_error(invocation, RequestFault::payload_id_malformed,
+              "this one has " + std::to_string(bytes.size()));
   return false;
 }
 

@@ -51,12 +51,7 @@ bool read_retention(const Services& services, const Invocation& invocation,
     case core::EVICTION_PRIORITY_NEVER:
       retention.priority = static_cast<catalog::Priority>(policy.priority());
       break;
-    default:
-      reply_error(invocation,
-                  Status(Code::invalid_argument, "eviction_policy.priority is none of the enum's",
-                         "EVICTION_PRIORITY_UNKNOWN"),
-                  {});
-      return false;
+    default: reply_error(invocation, RequestFault::priority_unknown); return false;
   }
   retention.no_evict = request.no_evict();
   retention.require_durable = policy.require_durable();
@@ -78,9 +73,7 @@ void allocate_payload(const Services& services, const Invocation& invocation) {
   constexpr std::uint64_t ms_ns = 1'000'000;
   constexpr std::uint64_t ttl_ms_max = 100ULL * 365 * 24 * 3600 * 1000;
   if (request.ttl_ms() > ttl_ms_max) {
-    return reply_error(
-        invocation,
-        Status(Code::invalid_argument, "ttl_ms is more than a hundred years", "TTL_TOO_LONG"), {});
+    return reply_error(invocation, RequestFault::ttl_too_long);
   }
   command.request = request_key(invocation, request.request_id());
   command.id = random_payload_id();

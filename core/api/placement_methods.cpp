@@ -145,10 +145,7 @@ void spill_payloads(const Services& services, const Invocation& invocation) {
   if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
   constexpr int ids_max = 256;
   if (request.ids_size() > ids_max) {
-    return reply_error(
-        invocation,
-        Status(Code::invalid_argument, "more than 256 ids; send them in parts", "TOO_MANY_IDS"),
-        {});
+    return reply_error(invocation, RequestFault::too_many_items, "at most 256 ids");
   }
   catalog::TierIndex target = catalog::no_tier;
   if (request.target_tier() != core::TIER_UNSPECIFIED) {

@@ -16,19 +16,6 @@ namespace core = payload::manager::core::v1;
 using catalog::Catalog;
 using catalog::Clocks;
 
-namespace {
-
-// The part of an invocation that may be kept after call() has returned.
-Invocation kept(const Invocation& invocation) {
-  Invocation copy;
-  copy.id = invocation.id;
-  copy.on_reply = invocation.on_reply;
-  copy.data = invocation.data;
-  return copy;
-}
-
-}  // namespace
-
 void resolve_snapshot(const Services& services, const Invocation& invocation) {
   payload::manager::runtime::v1::ResolveSnapshotRequest request;
   catalog::Id id;
@@ -116,18 +103,12 @@ void list_payloads(const Services& services, const Invocation& invocation) {
   payload::manager::catalog::v1::ListPayloadsRequest request;
   if (!parse(invocation, request)) return;
   if (request.page_size() < 0) {
-    return reply_error(invocation,
-                       Status(Code::invalid_argument, "page_size is negative", "PAGE_SIZE_INVALID"),
-                       {});
+    return reply_error(invocation, RequestFault::page_size_invalid);
   }
   const auto number = static_cast<std::uint32_t>(request.tier_filter());
   std::uint64_t before = UINT64_MAX;
   if (!request.page_token().empty() && !read_page_token(request.page_token(), number, before)) {
-    return reply_error(invocation,
-                       Status(Code::invalid_argument,
-                              "page_token is not one of this list's; start at the first page",
-                              "PAGE_TOKEN_INVALID"),
-                       {});
+    return reply_error(invocation, RequestFault::page_token_invalid);
   }
   catalog::TierIndex tier = catalog::no_tier;
   Page page;

@@ -81,14 +81,136 @@ constexpr ReasonText reason_texts[] = {
      "the repository does not keep up or does not answer; try again"},
     // shutting_down
     {Code::unavailable, "SHUTTING_DOWN", "the host is stopping; try again"},
+    // payload_pinned
+    {Code::aborted, "PAYLOAD_PINNED", "the payload is pinned to its tier; unpin it first"},
+    // labels_full
+    {Code::failed_precondition, "LABELS_FULL", "a payload has at most 64 labels; remove some"},
+    // lease_not_found
+    {Code::not_found, "LEASE_NOT_FOUND",
+     "there is no such lease; it may have ended; acquire a new one"},
+    // range_outside_payload
+    {Code::out_of_range, "RANGE_OUTSIDE_PAYLOAD",
+     "the range does not lie within the payload's size_bytes"},
+    // import_length_mismatch
+    {Code::failed_precondition, "IMPORT_LENGTH_MISMATCH",
+     "the object is not there, or not in the length claimed; upload it whole, then import it"},
+    // import_not_uploadable
+    {Code::failed_precondition, "IMPORT_NOT_UPLOADABLE",
+     "clients do not upload to this payload's tier; write it and commit it"},
+    // commit_checksum_mismatch
+    {Code::data_loss, "COMMIT_CHECKSUM_MISMATCH",
+     "the bytes written do not have the checksum given; write them again, or abort"},
+    // conflict
+    {Code::aborted, "CONFLICT", "others changed it at the same time, again and again; try again"},
+    // lineage_cycle
+    {Code::failed_precondition, "LINEAGE_CYCLE",
+     "a parent was made from the child itself; lineage has no cycles"},
+    // lineage_full
+    {Code::resource_exhausted, "LINEAGE_FULL", "the payload has as many parents as are allowed"},
+    // metadata_events_full
+    {Code::resource_exhausted, "METADATA_EVENTS_FULL",
+     "the payload has as many metadata events as are allowed"},
+    // stream_not_found
+    {Code::not_found, "STREAM_NOT_FOUND", "there is no such stream; create it first"},
+    // stream_exists
+    {Code::already_exists, "STREAM_EXISTS", "there is a stream of that name and namespace"},
+    // streams_full
+    {Code::resource_exhausted, "STREAMS_FULL", "there are as many streams as are allowed"},
+    // consumer_groups_full
+    {Code::resource_exhausted, "CONSUMER_GROUPS_FULL",
+     "the stream has as many consumer groups as are allowed"},
+    // offset_goes_back
+    {Code::aborted, "OFFSET_GOES_BACK",
+     "the group has committed a higher offset; ask with allow_rewind if it is to go back"},
+    // offset_beyond_end
+    {Code::out_of_range, "OFFSET_BEYOND_END", "the stream has no entry at that offset yet"},
+    // watch_too_old
+    {Code::out_of_range, "WATCH_TOO_OLD",
+     "changes after the resume token are no longer remembered; list again, and watch anew"},
 };
 static_assert(std::size(reason_texts) ==
-              static_cast<std::size_t>(catalog::Reason::shutting_down) + 1);
+              static_cast<std::size_t>(catalog::Reason::watch_too_old) + 1);
+
+// In the order of RequestFault.
+constexpr ReasonText fault_texts[] = {
+    // method_unknown
+    {Code::unimplemented, "METHOD_UNKNOWN", "this server has no such method"},
+    // request_malformed
+    {Code::invalid_argument, "REQUEST_MALFORMED", "the request is not a message of this method"},
+    // payload_id_malformed
+    {Code::invalid_argument, "PAYLOAD_ID_MALFORMED", "a payload id has 16 bytes"},
+    // lease_id_malformed
+    {Code::invalid_argument, "LEASE_ID_MALFORMED", "a lease id has 16 bytes"},
+    // priority_unknown
+    {Code::invalid_argument, "EVICTION_PRIORITY_UNKNOWN",
+     "eviction_policy.priority is none of the enum's"},
+    // ttl_too_long
+    {Code::invalid_argument, "TTL_TOO_LONG", "ttl_ms is more than a hundred years"},
+    // duration_too_long
+    {Code::invalid_argument, "DURATION_TOO_LONG", "duration_ms is more than a hundred years"},
+    // lease_mode_unsupported
+    {Code::failed_precondition, "LEASE_MODE_UNSUPPORTED", "leases are for reading"},
+    // too_many_items
+    {Code::invalid_argument, "TOO_MANY_ITEMS", "more items than one call may have; send parts"},
+    // no_items
+    {Code::invalid_argument, "NO_ITEMS", "the call has no items"},
+    // page_size_invalid
+    {Code::invalid_argument, "PAGE_SIZE_INVALID", "page_size is negative"},
+    // page_token_invalid
+    {Code::invalid_argument, "PAGE_TOKEN_INVALID",
+     "page_token is not one of this list's; start at the first page"},
+    // filter_invalid
+    {Code::invalid_argument, "FILTER_INVALID", "the filter cannot be read"},
+    // order_by_invalid
+    {Code::invalid_argument, "ORDER_BY_INVALID",
+     "order_by is one of: age, age desc, size_bytes, size_bytes desc"},
+    // label_invalid
+    {Code::invalid_argument, "LABEL_INVALID",
+     "keys match [a-z0-9]([a-z0-9._/-]*[a-z0-9])? and have at most 63 characters, values at most "
+     "255 bytes of UTF-8 without control characters"},
+    // text_too_long
+    {Code::invalid_argument, "TEXT_TOO_LONG", "a text or its bytes are longer than allowed"},
+    // checksum_invalid
+    {Code::invalid_argument, "CHECKSUM_INVALID",
+     "the checksum has no known algorithm, or not its number of bytes"},
+    // update_mode_unknown
+    {Code::invalid_argument, "UPDATE_MODE_UNKNOWN", "mode is none of the enum's"},
+    // lineage_self_edge
+    {Code::invalid_argument, "LINEAGE_SELF_EDGE", "a payload cannot be made from itself"},
+    // stream_name_invalid
+    {Code::failed_precondition, "STREAM_NAME_INVALID",
+     "a stream needs a name; names and namespaces have at most 255 bytes of UTF-8 without control "
+     "characters"},
+    // consumer_group_invalid
+    {Code::invalid_argument, "CONSUMER_GROUP_INVALID",
+     "a consumer group needs a name of at most 255 bytes of UTF-8 without control characters"},
+    // range_reversed
+    {Code::invalid_argument, "RANGE_REVERSED", "end_offset is lower than start_offset"},
+    // time_invalid
+    {Code::invalid_argument, "TIME_INVALID", "a time lies outside of the years 1970 to 2262"},
+    // resume_token_invalid
+    {Code::invalid_argument, "RESUME_TOKEN_INVALID", "resume_token is not one of this host's"},
+    // subject_missing
+    {Code::invalid_argument, "SUBJECT_MISSING", "name a payload or a holder, and not both"},
+};
+static_assert(std::size(fault_texts) ==
+              static_cast<std::size_t>(RequestFault::subject_missing) + 1);
 
 }  // namespace
 
 const ReasonText& text_of(catalog::Reason reason) {
   return reason_texts[static_cast<std::size_t>(reason)];
+}
+
+const ReasonText& text_of(RequestFault fault) {
+  return fault_texts[static_cast<std::size_t>(fault)];
+}
+
+Status status_of(RequestFault fault, const std::string& detail) {
+  const ReasonText& text = text_of(fault);
+  std::string message = text.message;
+  if (!detail.empty()) message += ": " + detail;
+  return {text.code, std::move(message), text.name};
 }
 
 std::string error_details(const Status& status, const ErrorFacts& facts) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <pm/cpp/result.hpp>
 #include <string>
 #include <utility>
@@ -19,6 +20,39 @@ struct ReasonText {
   const char* message;  // What happened, and what to do.
 };
 const ReasonText& text_of(catalog::Reason reason);
+
+// What is wrong with a request by itself, whatever the state. Each has its row in reasons.cpp.
+enum class RequestFault : std::uint8_t {
+  method_unknown,
+  request_malformed,
+  payload_id_malformed,
+  lease_id_malformed,
+  priority_unknown,
+  ttl_too_long,
+  duration_too_long,
+  lease_mode_unsupported,
+  too_many_items,
+  no_items,
+  page_size_invalid,
+  page_token_invalid,
+  filter_invalid,
+  order_by_invalid,
+  label_invalid,
+  text_too_long,
+  checksum_invalid,
+  update_mode_unknown,
+  lineage_self_edge,
+  stream_name_invalid,
+  consumer_group_invalid,
+  range_reversed,
+  time_invalid,
+  resume_token_invalid,
+  subject_missing,
+};
+const ReasonText& text_of(RequestFault fault);
+
+// `detail` says which field, and what stood there.
+Status status_of(RequestFault fault, const std::string& detail = {});
 
 // The details of an error: a serialized google.rpc.Status with one ErrorInfo
 // (https://google.aip.dev/193), and RetryInfo where trying again helps.

@@ -104,7 +104,7 @@ void Catalog::answer_with_view(const Waiter& waiter, Slot payload) {
   if (waiter.wants_lease) return grant_lease(payload, waiter);
   Reply reply;
   reply.has_view = true;
-  reply.view = view_of(payloads_[payload]);
+  reply.view = view_of(payload);
   reply.lsn = payloads_[payload].lsn;
   answer(waiter, std::move(reply));
 }
@@ -134,6 +134,7 @@ void Catalog::record_payload(Slot slot) {
   record.order = payload.order;
   record.checksum = payload.checksum;
   record.retention = payload.retention;
+  if (payload.has_extras) record.additions = additions_of(slot);
   each_copy(payload, [&](const Copy& copy) {
     record.copies.push_back({copy.tier, copy.generation, copy.cookie.unpack()});
     if (survives_power(copy.tier)) changes_->power = true;

@@ -216,7 +216,12 @@ class Catalog {
   void index_due(Slot payload);
   void unindex_due(Slot payload);
   void erase(Slot payload, std::uint64_t not_before_ns);
-  View view_of(const Payload& payload) const;
+  View view_of(Slot payload) const;
+
+  // extras.cpp: what only some payloads have
+  const Additions& additions_of(Slot payload) const;
+  Additions& add_to(Slot payload);
+  void settle_additions(Slot payload);
 
   // operations.cpp: allocate, seal; what operations have in common
   Slot start_operation(Slot payload, Action action, TierIndex tier);
@@ -245,6 +250,8 @@ class Catalog {
   std::vector<Tier> tiers_;
   Slots<Payload> payloads_;
   HashTable<Payload> payload_by_id_{payloads_};
+  Slots<Extras> extras_;
+  HashTable<Extras> extras_by_payload_{extras_};
   Slots<Lease> leases_;
   HashTable<Lease> lease_by_id_{leases_};
   Slots<Doomed> doomed_;

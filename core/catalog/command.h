@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "extras.h"
 #include "payload.h"
 #include "reason.h"
 
@@ -197,6 +198,7 @@ struct View {
   TierIndex tier = no_tier;      // Of the copy shown; of a lost payload, no_tier.
   std::uint64_t generation = 0;  // 0: no copy is shown.
   Cookie cookie;
+  Additions additions;
 };
 
 struct Reply {
@@ -209,7 +211,10 @@ struct Reply {
   Id lease;
   std::uint64_t lease_duration_ns = 0;
   std::int64_t lease_expires_at_ns = 0;  // Wall time, for people; the lease counts monotonic.
-  std::uint64_t lsn = 0;  // What must be durable before the reply may leave. 0: nothing.
+  std::uint64_t first_number = 0;  // What was counted: offsets of a stream, an event's number.
+  std::uint64_t last_number = 0;
+  std::int64_t at_ns = 0;  // Wall time of what was done.
+  std::uint64_t lsn = 0;   // What must be durable before the reply may leave. 0: nothing.
 };
 
 // ---- records: what the repository keeps ----
@@ -232,6 +237,7 @@ struct PayloadRecord {
   Checksum checksum;
   Retention retention;
   std::vector<CopyRecord> copies;
+  Additions additions;
 };
 
 // What a request was answered, so that its repeat is answered the same.

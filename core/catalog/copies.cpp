@@ -285,6 +285,10 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns) {
     if (survives_power(copy.tier)) changes_->power = true;
     doom(object_of(payload, copy), copy.leases + (copy.generation == read ? 1 : 0), not_before_ns);
   });
+  if (payload.has_extras) {
+    add_to(slot) = Additions{};
+    settle_additions(slot);
+  }
   payload_by_id_.remove(slot);
   payloads_.remove(slot);
 }

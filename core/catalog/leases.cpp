@@ -65,7 +65,7 @@ void Catalog::grant_lease(Slot slot, const Waiter& waiter) {
 
   Reply reply;
   reply.has_view = true;
-  reply.view = view_of(payload);
+  reply.view = view_of(slot);
   reply.lease = lease.id;
   reply.lease_duration_ns = duration;
   reply.lease_expires_at_ns = now_.wall_ns + static_cast<std::int64_t>(duration);

@@ -8,7 +8,8 @@
 
 namespace pm::catalog {
 
-View Catalog::view_of(const Payload& payload) const {
+View Catalog::view_of(Slot slot) const {
+  const Payload& payload = payloads_[slot];
   View view;
   view.id = payload.id;
   view.size_bytes = payload.size_bytes;
@@ -23,6 +24,7 @@ View Catalog::view_of(const Payload& payload) const {
     const Operation& operation = operations_[payload.operation];
     view.spilling = operation.downward && operation.stage == Stage::running;
   }
+  if (payload.has_extras) view.additions = additions_of(slot);
   if (const Copy* copy = shown(payload)) {
     view.tier = copy->tier;
     view.generation = copy->generation;
@@ -40,7 +42,7 @@ Reason Catalog::resolve(const Id& id, const Clocks& now, View& view, std::uint64
   const Payload& payload = payloads_[slot];
   lsn = std::max(lsn, payload.lsn);
   if (payload.phase == Phase::lost) return Reason::payload_lost;
-  view = view_of(payload);
+  view = view_of(slot);
   return Reason::none;
 }
 
@@ -65,7 +67,7 @@ void Catalog::list(std::uint64_t before_order, TierIndex tier, std::uint32_t cou
     }
     if (newest == heads.size()) return;
     const Payload& payload = payloads_[heads[newest]->slot];
-    views.push_back(view_of(payload));
+    views.push_back(view_of(heads[newest]->slot));
     lsn = std::max(lsn, payload.lsn);
     heads[newest] = sources[newest]->before(heads[newest]->key);
   }
@@ -134,6 +136,7 @@ void Catalog::restore(const PayloadRecord& record) {
     add_copy(payload, std::move(copy));
   }
   payload_by_id_.insert(slot);
+  if (record.additions.any()) add_to(slot) = record.additions;
   relist(slot);
   index_due(slot);
   join_victims(slot);

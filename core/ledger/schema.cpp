@@ -1,11 +1,14 @@
 #include "schema.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <memory>
 #include <string_view>
 #include <utility>
 
 #include "byte_codec.h"
+#include "record_fields.h"
 
 namespace pm::ledger {
 
@@ -31,16 +34,19 @@ enum PayloadField : std::uint32_t {
   min_residency,
   checksum_kind,
   checksum,
+  // Since version 2, and given only by payloads that have them.
+  labels,
+  pin_expires_at_ns,
+  metadata_events,
+  parents,
 };
 enum RequestField : std::uint32_t { request_key = 1, digest, answered_at_ns, reply };
 enum TierField : std::uint32_t { tier_name_field = 1, failed, medium };
 
 constexpr std::uint64_t flag_no_evict = 1;
 constexpr std::uint64_t flag_require_durable = 2;
-
-constexpr pm_field_t field(std::uint32_t id, std::uint32_t type, const char* name) {
-  return {sizeof(pm_field_t), id, type, 0, name};
-}
+constexpr std::uint64_t flag_pinned = 4;
+constexpr std::uint64_t flag_has_metadata = 8;
 
 constexpr std::array payload_fields = {
     field(payload_id, PM_VALUE_BYTES, "payload_id"),
@@ -60,6 +66,10 @@ constexpr std::array payload_fields = {
     field(min_residency, PM_VALUE_TEXT, "min_residency"),
     field(checksum_kind, PM_VALUE_U64, "checksum_kind"),
     field(checksum, PM_VALUE_BYTES, "checksum"),
+    field(labels, PM_VALUE_TEXT, "labels"),
+    field(pin_expires_at_ns, PM_VALUE_I64, "pin_expires_at_ns"),
+    field(metadata_events, PM_VALUE_U64, "metadata_events"),
+    field(parents, PM_VALUE_U64, "parents"),
 };
 constexpr std::array request_fields = {
     field(request_key, PM_VALUE_BYTES, "request_key"),
@@ -73,12 +83,6 @@ constexpr std::array tier_fields = {
     field(medium, PM_VALUE_TEXT, "medium"),
 };
 
-template <std::size_t count>
-constexpr pm_record_kind_t kind(std::uint32_t id, const char* name,
-                                const std::array<pm_field_t, count>& fields) {
-  return {sizeof(pm_record_kind_t), id, name, fields.data(), count, 1, nullptr, 0, 0};
-}
-
 constexpr std::array kinds = {
     kind(kind_payload, "payload", payload_fields),
     kind(kind_request, "request", request_fields),
@@ -86,44 +90,6 @@ constexpr std::array kinds = {
 };
 constexpr pm_schema_t the_schema = {sizeof(pm_schema_t), schema_version, kinds.data(), kinds.size(),
                                     0};
-
-// Values of a visited record, by field.
-class Fields {
- public:
-  Fields(const pm_value_t* values, std::uint32_t count) : values_(values), count_(count) {}
-
-  std::uint64_t u64(std::uint32_t id) const {
-    const pm_value_t* value = find(id, PM_VALUE_U64);
-    return value != nullptr ? value->as.u64 : 0;
-  }
-  std::int64_t i64(std::uint32_t id) const {
-    const pm_value_t* value = find(id, PM_VALUE_I64);
-    return value != nullptr ? value->as.i64 : 0;
-  }
-  std::string_view bytes(std::uint32_t id) const { return data(find(id, PM_VALUE_BYTES)); }
-  std::string_view text(std::uint32_t id) const { return data(find(id, PM_VALUE_TEXT)); }
-
- private:
-  static std::string_view data(const pm_value_t* value) {
-    if (value == nullptr || value->as.bytes.length == 0) return {};
-    return {static_cast<const char*>(value->as.bytes.data), value->as.bytes.length};
-  }
-  const pm_value_t* find(std::uint32_t id, std::uint32_t type) const {
-    for (std::uint32_t index = 0; index < count_; ++index) {
-      if (values_[index].field == id && values_[index].type == type) return &values_[index];
-    }
-    return nullptr;
-  }
-
-  const pm_value_t* values_;
-  std::uint32_t count_;
-};
-
-bool read_id(std::string_view bytes, catalog::Id& id) {
-  if (bytes.size() != id.bytes.size()) return false;
-  std::memcpy(id.bytes.data(), bytes.data(), bytes.size());
-  return true;
-}
 
 // An empty name is no_tier.
 Status find_tier(std::string_view name, const TierNames& tiers, TierIndex& index) {
@@ -141,13 +107,35 @@ Status find_tier(std::string_view name, const TierNames& tiers, TierIndex& index
           "TIER_NOT_CONFIGURED"};
 }
 
+// "key=value", a line for each, so that people can look for them with LIKE. Keys have no '=' and
+// values no line ends.
+std::string write_labels(const catalog::Labels* labels) {
+  std::string text;
+  if (labels == nullptr) return text;
+  for (const catalog::Label& label : *labels) text += label.key + '=' + label.value + '\n';
+  return text;
+}
+
+std::shared_ptr<const catalog::Labels> read_labels(std::string_view text) {
+  if (text.empty()) return nullptr;
+  auto labels = std::make_shared<catalog::Labels>();
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    const std::size_t equals = std::min(line.find('='), line.size());
+    labels->push_back({std::string(line.substr(0, equals)),
+                       std::string(line.substr(std::min(equals + 1, line.size())))});
+  }
+  return labels;
+}
+
 std::string write_reply(const catalog::Reply& reply, const TierNames& tiers) {
   const auto name = [&](TierIndex index) {
     return index < tiers.size() ? std::string_view(tiers[index]) : std::string_view();
   };
   const catalog::View& view = reply.view;
   ByteWriter out;
-  out.integer(std::uint8_t{1});  // Version of this encoding.
+  out.integer(std::uint8_t{2});  // Version of this encoding.
   out.integer(static_cast<std::uint8_t>(reply.has_view));
   out.raw(view.id.bytes.data(), view.id.bytes.size());
   out.integer(view.size_bytes);
@@ -165,12 +153,19 @@ std::string write_reply(const catalog::Reply& reply, const TierNames& tiers) {
   out.text(name(view.tier));
   out.integer(view.generation);
   out.text({reinterpret_cast<const char*>(view.cookie.bytes.data()), view.cookie.length});
+  out.text(write_labels(view.additions.labels.get()));
+  out.integer(static_cast<std::uint8_t>(view.additions.pinned));
+  out.integer(view.additions.pin_expires_at_ns);
+  out.integer(reply.first_number);
+  out.integer(reply.last_number);
+  out.integer(reply.at_ns);
   return out.take();
 }
 
 Status read_reply(std::string_view bytes, const TierNames& tiers, catalog::Reply& reply) {
   ByteReader in(bytes);
-  if (in.integer<std::uint8_t>() != 1) return {Code::data_loss, "a reply of unknown encoding"};
+  const auto version = in.integer<std::uint8_t>();
+  if (version < 1 || version > 2) return {Code::data_loss, "a reply of unknown encoding"};
   catalog::View& view = reply.view;
   reply.has_view = in.integer<std::uint8_t>() != 0;
   in.raw(view.id.bytes.data(), view.id.bytes.size());
@@ -194,6 +189,14 @@ Status read_reply(std::string_view bytes, const TierNames& tiers, catalog::Reply
   }
   view.cookie.length = static_cast<std::uint8_t>(cookie_bytes.size());
   std::memcpy(view.cookie.bytes.data(), cookie_bytes.data(), cookie_bytes.size());
+  if (version == 1) return {};
+  view.additions.labels = read_labels(in.text());
+  view.additions.pinned = in.integer<std::uint8_t>() != 0;
+  view.additions.pin_expires_at_ns = in.integer<std::int64_t>();
+  reply.first_number = in.integer<std::uint64_t>();
+  reply.last_number = in.integer<std::uint64_t>();
+  reply.at_ns = in.integer<std::int64_t>();
+  if (!in.ok()) return {Code::data_loss, "a reply that ends too early"};
   return {};
 }
 
@@ -295,13 +298,26 @@ void OperationWriter::add_payload(const catalog::PayloadRecord& record) {
     bytes(more_copies, more.data(), more.size());
   }
   u64(priority, static_cast<std::uint64_t>(record.retention.priority));
+  const catalog::Additions& additions = record.additions;
   u64(flags, (record.retention.no_evict ? flag_no_evict : 0) |
-                 (record.retention.require_durable ? flag_require_durable : 0));
+                 (record.retention.require_durable ? flag_require_durable : 0) |
+                 (additions.pinned ? flag_pinned : 0) |
+                 (additions.has_metadata ? flag_has_metadata : 0));
   text(spill_target, tier_name(record.retention.spill_target));
   text(min_residency, tier_name(record.retention.min_residency));
   u64(checksum_kind, static_cast<std::uint64_t>(record.checksum.kind));
   const bool summed = record.checksum.kind != catalog::ChecksumKind::none;
   bytes(checksum, record.checksum.bytes.data(), summed ? record.checksum.bytes.size() : 0);
+  if (additions.any()) add_additions(additions);
+}
+
+void OperationWriter::add_additions(const catalog::Additions& additions) {
+  if (additions.labels != nullptr) {
+    text(labels, encoded_.emplace_back(write_labels(additions.labels.get())));
+  }
+  if (additions.pinned) i64(pin_expires_at_ns, additions.pin_expires_at_ns);
+  if (additions.metadata_events != 0) u64(metadata_events, additions.metadata_events);
+  if (additions.parents != 0) u64(parents, additions.parents);
 }
 
 void OperationWriter::add_request(const catalog::RequestRecord& record) {
@@ -367,6 +383,13 @@ Result<catalog::PayloadRecord> read_payload(const pm_value_t* values, std::uint3
     record.copies.push_back(copy);
   }
   if (record.copies.empty() != record.lost || record.size_bytes == 0) return damaged;
+  catalog::Additions& additions = record.additions;
+  additions.labels = read_labels(in.text(labels));
+  additions.pinned = (in.u64(flags) & flag_pinned) != 0;
+  additions.pin_expires_at_ns = in.i64(pin_expires_at_ns);
+  additions.has_metadata = (in.u64(flags) & flag_has_metadata) != 0;
+  additions.metadata_events = static_cast<std::uint32_t>(in.u64(metadata_events));
+  additions.parents = static_cast<std::uint32_t>(in.u64(parents));
   return record;
 }
 

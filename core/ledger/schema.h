@@ -14,7 +14,7 @@
 
 namespace pm::ledger {
 
-inline constexpr std::uint32_t schema_version = 1;
+inline constexpr std::uint32_t schema_version = 2;
 enum RecordKind : std::uint32_t { kind_payload = 1, kind_request = 2, kind_tier = 3 };
 
 // Static data.
@@ -35,6 +35,7 @@ class OperationWriter {
 
  private:
   void add_payload(const catalog::PayloadRecord& record);
+  void add_additions(const catalog::Additions& additions);
   void add_request(const catalog::RequestRecord& record);
   void add_tier(const catalog::TierRecord& record);
   void begin(std::uint32_t kind, std::uint32_t type);

@@ -70,7 +70,7 @@ TEST_P(Errors, every_method_that_takes_an_id_refuses_unknown_and_malformed_ones)
   *spill.mutable_ids(0) = id_of("short");
   EXPECT_EQ(answer_of(wire_->spill(spill)), "INVALID_ARGUMENT");
   for (int n = 0; n < 256; ++n) *spill.add_ids() = unknown();
-  EXPECT_EQ(answer_of(wire_->spill(spill)), "INVALID_ARGUMENT TOO_MANY_IDS");
+  EXPECT_EQ(answer_of(wire_->spill(spill)), "INVALID_ARGUMENT TOO_MANY_ITEMS");
 }
 
 TEST_P(Errors, allocate_checks_its_request) {

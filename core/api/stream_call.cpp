@@ -1,0 +1,107 @@
+#include "stream_call.h"
+
+#include "delivery.h"
+
+namespace pm::api {
+
+StreamCall::StreamCall(const Services& services, const Invocation& invocation)
+    : Call(services, invocation), credit_(invocation.info->credit) {}
+
+void StreamCall::begin() {
+  services().calls.add_stream(this);
+  wake();
+}
+
+void StreamCall::add_credit(std::uint32_t replies) {
+  credit_.fetch_add(replies, std::memory_order_release);
+  wake();
+}
+
+void StreamCall::wake() {
+  if (!scheduled_.exchange(true, std::memory_order_acq_rel)) services().delivery.schedule(*this);
+}
+
+void StreamCall::cancel() {
+  cancelled_.store(true, std::memory_order_release);
+  wake();
+}
+
+void StreamCall::end_for_stop() {
+  host_stops_.store(true, std::memory_order_release);
+  wake();
+}
+
+bool StreamCall::take_credit() {
+  // Only run() takes, so what is seen here cannot shrink meanwhile.
+  if (credit_.load(std::memory_order_acquire) == 0) return false;
+  credit_.fetch_sub(1, std::memory_order_relaxed);
+  return true;
+}
+
+void StreamCall::send(const google::protobuf::MessageLite& message) {
+  reply_message(invocation(), message, false);
+}
+
+void StreamCall::end(const Status& status, const ErrorFacts& facts) {
+  ended_ = true;
+  leave();
+  finish(status, facts);
+}
+
+void StreamCall::run() {
+  // Before deliver() looks: what comes later schedules it again.
+  scheduled_.store(false, std::memory_order_release);
+  if (ended_) return;
+  if (cancelled_.load(std::memory_order_acquire)) {
+    const ReasonText& text = text_of(catalog::Reason::request_cancelled);
+    return end(Status(text.code, text.message, text.name));
+  }
+  if (host_stops_.load(std::memory_order_acquire)) {
+    const ReasonText& text = text_of(catalog::Reason::shutting_down);
+    return end(Status(text.code, text.message, text.name));
+  }
+  deliver();
+}
+
+// ---- delivery ----
+
+Delivery::Delivery() : thread_([this] { run(); }) {}
+
+void Delivery::schedule(StreamCall& call) {
+  call.retain();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopping_) {
+      queue_.push_back(&call);
+      changed_.notify_one();
+      return;
+    }
+  }
+  call.run();
+  call.drop();
+}
+
+void Delivery::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Delivery::run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    StreamCall* const call = queue_.front();
+    queue_.pop_front();
+    lock.unlock();
+    call->run();
+    call->drop();
+    lock.lock();
+  }
+}
+
+}  // namespace pm::api

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "slots.h"
+
+namespace pm::catalog {
+
+struct Label {
+  std::string key;
+  std::string value;
+  friend bool operator==(const Label&, const Label&) = default;
+};
+// Sorted by key, each key once. Never changed once shared.
+using Labels = std::vector<Label>;
+
+inline constexpr std::size_t labels_max = 64;
+
+// What only some payloads have, so that the others do not pay for it.
+struct Additions {
+  std::shared_ptr<const Labels> labels;  // Null: none.
+  bool pinned = false;
+  std::int64_t pin_expires_at_ns = 0;  // Wall time; 0: until it is unpinned.
+  // How much of it stands in the repository, so that it is looked for only where it is.
+  bool has_metadata = false;
+  std::uint32_t metadata_events = 0;
+  std::uint32_t parents = 0;
+
+  bool any() const {
+    return labels != nullptr || pinned || has_metadata || metadata_events != 0 || parents != 0;
+  }
+};
+
+// At home in the catalog: found by the payload's slot.
+struct Extras {
+  Slot payload = no_slot;
+  Slot hash_next = no_slot;
+  Additions additions;
+
+  std::uint64_t key() const { return payload; }
+};
+
+}  // namespace pm::catalog
