@@ -78,25 +78,52 @@ Result<MemoryRepository::Change> MemoryRepository::prepare(const pm_operation_t&
   const std::size_t at = schema_.find(operation.kind);
   if (at == schema_.kinds.size()) return schema_.unknown_kind(operation.kind);
   const sdk::RecordKind& kind = schema_.kinds[at];
-  const bool is_put = operation.type == PM_OPERATION_PUT;
-  if (!is_put && operation.type != PM_OPERATION_DELETE)
+  if (operation.type < PM_OPERATION_PUT || operation.type > PM_OPERATION_DELETE_PREFIX)
     return Status(Code::invalid_argument,
                   "operation type " + std::to_string(operation.type) + " is unknown");
+  const bool is_put = operation.type == PM_OPERATION_PUT;
   const std::size_t given = is_put ? kind.fields.size() : kind.key_count;
   slots.resize(given);
-  PM_TRY(sdk::place_values(kind, operation.values, operation.value_count, given, slots.data()));
-  return Change{at, is_put, make_record(kind, slots.data(), given)};
+  std::size_t prefix = 0;
+  if (operation.type == PM_OPERATION_DELETE_PREFIX) {
+    const auto placed =
+        sdk::place_prefix(kind, operation.values, operation.value_count, slots.data());
+    if (!placed.ok()) return placed.status();
+    prefix = *placed;
+  } else {
+    PM_TRY(sdk::place_values(kind, operation.values, operation.value_count, given, slots.data()));
+  }
+  return Change{at, operation.type, prefix, make_record(kind, slots.data(), given)};
+}
+
+void MemoryRepository::remove(std::vector<OrderedTree>& trees, const Record& record) {
+  const RecordRef removed = trees[0].remove(record);
+  if (!removed) return;
+  for (std::size_t i = 1; i < trees.size(); ++i) trees[i].remove(*removed);
+}
+
+// A snapshot is walked, so that the tree may change meanwhile.
+void MemoryRepository::remove_all(std::vector<OrderedTree>& trees, const Record& first,
+                                  std::size_t prefix) {
+  const std::vector<std::size_t>& key = trees[0].positions();
+  const std::vector<std::size_t> leading(key.begin(),
+                                         key.begin() + static_cast<std::ptrdiff_t>(prefix));
+  std::vector<RecordRef> found;
+  trees[0].snapshot().walk(
+      false, [&](const Record& record) { return compare(record, first, leading) < 0; },
+      [&](const Record& record) { return compare(record, first, leading) > 0; },
+      [&](const Record& record) {
+        found.push_back(RecordRef::share(&record));
+        return true;
+      });
+  for (const RecordRef& record : found) remove(trees, *record);
 }
 
 void MemoryRepository::carry_out(Change change) {
   std::vector<OrderedTree>& trees = trees_[change.kind];
   const Record& record = *change.record;
-  if (!change.is_put) {
-    const RecordRef removed = trees[0].remove(record);
-    if (!removed) return;
-    for (std::size_t i = 1; i < trees.size(); ++i) trees[i].remove(*removed);
-    return;
-  }
+  if (change.type == PM_OPERATION_DELETE) return remove(trees, record);
+  if (change.type == PM_OPERATION_DELETE_PREFIX) return remove_all(trees, record, change.prefix);
   const RecordRef replaced = trees[0].put(RecordRef::share(&record));
   for (std::size_t i = 1; i < trees.size(); ++i) {
     if (replaced && compare(*replaced, record, trees[i].positions()) != 0)

@@ -23,12 +23,15 @@ class MemoryRepository {
   // An operation that fits the schema, its record made.
   struct Change {
     std::size_t kind = 0;
-    bool is_put = false;
+    std::uint32_t type = 0;
+    std::size_t prefix = 0;  // Of a PM_OPERATION_DELETE_PREFIX: how many key fields count.
     RecordRef record;
   };
 
   Result<Change> prepare(const pm_operation_t& operation, std::vector<const pm_value_t*>& slots);
   void carry_out(Change change);
+  void remove(std::vector<OrderedTree>& trees, const Record& record);
+  void remove_all(std::vector<OrderedTree>& trees, const Record& first, std::size_t prefix);
   Status usable() const;
 
   // Set by open(), constant from then on.

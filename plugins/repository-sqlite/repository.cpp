@@ -59,9 +59,10 @@ bool needs_two_puts(const sdk::RecordKind& kind) {
   return indexed != 0 && indexed != kind.fields.size() - kind.key_count;
 }
 
-std::string remove_sql(const sdk::RecordKind& kind) {
+// Of the records whose first `fields` key fields are those given.
+std::string remove_sql(const sdk::RecordKind& kind, std::size_t fields) {
   std::string sql = "DELETE FROM " + quoted(kind.name) + " WHERE ";
-  for (std::size_t k = 0; k < kind.key_count; ++k)
+  for (std::size_t k = 0; k < fields; ++k)
     sql += (k == 0 ? "" : " AND ") + quoted(kind.fields[k].name) + " = ?";
   return sql;
 }
@@ -146,7 +147,10 @@ Status SqliteRepository::prepare_writes() {
     const bool two_puts = needs_two_puts(kind);
     PM_TRY(prepare_into(*writer_, put_sql(kind, !two_puts), writes.put));
     if (two_puts) PM_TRY(prepare_into(*writer_, put_sql(kind, true), writes.put_moving));
-    PM_TRY(prepare_into(*writer_, remove_sql(kind), writes.remove));
+    PM_TRY(prepare_into(*writer_, remove_sql(kind, kind.key_count), writes.remove));
+    writes.remove_prefix.resize(kind.key_count - 1);
+    for (std::size_t fields = 1; fields < kind.key_count; ++fields)
+      PM_TRY(prepare_into(*writer_, remove_sql(kind, fields), writes.remove_prefix[fields - 1]));
     writes_.push_back(std::move(writes));
     fields_max = std::max(fields_max, kind.fields.size());
   }
@@ -227,20 +231,34 @@ Status SqliteRepository::write_operation(const pm_operation_t& operation) {
   const std::size_t at = schema_.find(operation.kind);
   if (at == schema_.kinds.size()) return schema_.unknown_kind(operation.kind);
   const sdk::RecordKind& kind = schema_.kinds[at];
-  const bool is_put = operation.type == PM_OPERATION_PUT;
-  if (!is_put && operation.type != PM_OPERATION_DELETE)
+  const Writes& writes = writes_[at];
+  if (operation.type < PM_OPERATION_PUT || operation.type > PM_OPERATION_DELETE_PREFIX)
     return {Code::invalid_argument,
             "operation type " + std::to_string(operation.type) + " is unknown"};
+  if (operation.type == PM_OPERATION_DELETE_PREFIX) {
+    const auto fields =
+        sdk::place_prefix(kind, operation.values, operation.value_count, slots_.data());
+    if (!fields.ok()) return fields.status();
+    sqlite3_stmt* statement = writes.remove_prefix[*fields - 1].get();
+    PM_TRY(bind_slots(kind, *fields, statement));
+    return writer_->run(statement, "deleting records");
+  }
+  const bool is_put = operation.type == PM_OPERATION_PUT;
   const std::size_t given = is_put ? kind.fields.size() : kind.key_count;
   PM_TRY(sdk::place_values(kind, operation.values, operation.value_count, given, slots_.data()));
-  const Writes& writes = writes_[at];
-  sqlite3_stmt* statement = (is_put ? writes.put : writes.remove).get();
-  const char* doing = is_put ? "writing a record" : "deleting a record";
-  PM_TRY(bind_slots(kind, given, statement));
-  PM_TRY(writer_->run(statement, doing));
-  if (!is_put || writes.put_moving == nullptr || sqlite3_changes(writer_->handle()) != 0) return {};
+  if (is_put) return write_put(kind, writes);
+  PM_TRY(bind_slots(kind, given, writes.remove.get()));
+  return writer_->run(writes.remove.get(), "deleting a record");
+}
+
+// Of the values in slots_.
+Status SqliteRepository::write_put(const sdk::RecordKind& kind, const Writes& writes) {
+  const std::size_t given = kind.fields.size();
+  PM_TRY(bind_slots(kind, given, writes.put.get()));
+  PM_TRY(writer_->run(writes.put.get(), "writing a record"));
+  if (writes.put_moving == nullptr || sqlite3_changes(writer_->handle()) != 0) return {};
   PM_TRY(bind_slots(kind, given, writes.put_moving.get()));
-  return writer_->run(writes.put_moving.get(), doing);
+  return writer_->run(writes.put_moving.get(), "writing a record");
 }
 
 Status SqliteRepository::bind_slots(const sdk::RecordKind& kind, std::size_t given,

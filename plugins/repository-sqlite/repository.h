@@ -44,6 +44,7 @@ class SqliteRepository {
     Statement put;
     Statement put_moving;  // None when `put` does it all.
     Statement remove;
+    std::vector<Statement> remove_prefix;  // By the number of key fields, from 1 on.
   };
 
   Status open_store(const pm_schema_t& schema, StoreState& state);
@@ -53,6 +54,7 @@ class SqliteRepository {
   Status set_synchronous(std::uint32_t durability);
   Status write(const pm_batch_t& batch);
   Status write_operation(const pm_operation_t& operation);
+  Status write_put(const sdk::RecordKind& kind, const Writes& writes);
   Status bind_slots(const sdk::RecordKind& kind, std::size_t given, sqlite3_stmt* statement);
   Status fence(const pm_batch_t& batch);
   Status commit_or_roll_back(Status written);

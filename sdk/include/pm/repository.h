@@ -71,8 +71,11 @@ typedef struct pm_repository_state {
 } pm_repository_state_t;
 
 enum pm_operation_type {
-  PM_OPERATION_PUT = 1,    // Inserts or replaces the whole record; fields left out are empty.
-  PM_OPERATION_DELETE = 2  // Only the key fields are given; a missing record is no error.
+  PM_OPERATION_PUT = 1,     // Inserts or replaces the whole record; fields left out are empty.
+  PM_OPERATION_DELETE = 2,  // Only the key fields are given; a missing record is no error.
+  // The first key fields are given, one at least and not all of them: deletes every record that
+  // has these values in them. None is no error.
+  PM_OPERATION_DELETE_PREFIX = 3
 };
 
 typedef struct pm_operation {

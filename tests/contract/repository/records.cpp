@@ -25,6 +25,12 @@ constexpr pm_field_t counter_fields[] = {
     {field_size, counter_number, PM_VALUE_U64, 0, "number"},
     {field_size, counter_value, PM_VALUE_U64, 0, "value"},
 };
+constexpr pm_field_t edge_fields[] = {
+    {field_size, edge_child, PM_VALUE_BYTES, 0, "child"},
+    {field_size, edge_parent, PM_VALUE_BYTES, 0, "parent"},
+    {field_size, edge_number, PM_VALUE_U64, 0, "number"},
+    {field_size, edge_note, PM_VALUE_TEXT, 0, "note"},
+};
 
 constexpr std::uint32_t by_amount[] = {thing_amount};
 constexpr std::uint32_t by_note[] = {thing_note, thing_delta};
@@ -35,33 +41,32 @@ constexpr pm_index_t thing_indexes[] = {
     {sizeof(pm_index_t), 1, "by_extra", by_extra},
 };
 
+constexpr std::uint32_t by_parent[] = {edge_parent};
+constexpr pm_index_t edge_indexes[] = {{sizeof(pm_index_t), 1, "by_parent", by_parent}};
+
 constexpr pm_record_kind_t kind_of(std::uint32_t id, const char* name, const pm_field_t* fields,
                                    std::uint32_t field_count, std::uint32_t key_count,
-                                   std::uint32_t index_count) {
-  return {sizeof(pm_record_kind_t),
-          id,
-          name,
-          fields,
-          field_count,
-          key_count,
-          thing_indexes,
-          index_count,
-          0};
+                                   std::uint32_t index_count,
+                                   const pm_index_t* indexes = thing_indexes) {
+  return {
+      sizeof(pm_record_kind_t), id, name, fields, field_count, key_count, indexes, index_count, 0};
 }
 
 constexpr pm_record_kind_t kinds_1[] = {
     kind_of(thing, "thing", thing_fields, 5, 1, 2),
     kind_of(entry, "entry", entry_fields, 3, 2, 0),
     kind_of(counter, "group", counter_fields, 2, 1, 0),
+    kind_of(edge, "edge", edge_fields, 4, 3, 1, edge_indexes),
 };
 constexpr pm_record_kind_t kinds_2[] = {
     kind_of(thing, "thing", thing_fields, 7, 1, 3),
     kind_of(entry, "entry", entry_fields, 3, 2, 0),
     kind_of(counter, "group", counter_fields, 2, 1, 0),
     kind_of(late, "late", counter_fields, 2, 1, 0),
+    kind_of(edge, "edge", edge_fields, 4, 3, 1, edge_indexes),
 };
-constexpr pm_schema_t schemas[] = {{sizeof(pm_schema_t), 1, kinds_1, 3, 0},
-                                   {sizeof(pm_schema_t), 2, kinds_2, 4, 0}};
+constexpr pm_schema_t schemas[] = {{sizeof(pm_schema_t), 1, kinds_1, 4, 0},
+                                   {sizeof(pm_schema_t), 2, kinds_2, 5, 0}};
 
 }  // namespace
 
@@ -123,6 +128,13 @@ Record make_entry(const std::string& stream, std::uint64_t offset, const std::st
 
 Record make_counter(std::uint64_t number, std::uint64_t value) {
   return {{counter_number, u64(number)}, {counter_value, u64(value)}};
+}
+
+Record make_edge(const std::string& child, const std::string& parent, std::uint64_t number) {
+  return {{edge_child, bytes(child)},
+          {edge_parent, bytes(parent)},
+          {edge_number, u64(number)},
+          {edge_note, text("note")}};
 }
 
 Record key_of(const Record& record, std::size_t count) {

@@ -51,10 +51,14 @@ inline Operation put(std::uint32_t kind, Record record) { return {kind, std::mov
 inline Operation remove(std::uint32_t kind, Record key) {
   return {kind, std::move(key), PM_OPERATION_DELETE};
 }
+inline Operation remove_prefix(std::uint32_t kind, Record prefix) {
+  return {kind, std::move(prefix), PM_OPERATION_DELETE_PREFIX};
+}
 
 // The kinds. A thing has one of each type; an entry has a key of two fields; a counter is found by
-// a number; a late one is only in schema version 2, as are `extra` and `label` of a thing.
-enum Kind : std::uint32_t { thing = 1, entry = 2, counter = 3, late = 4 };
+// a number; an edge has a key of three fields and an index; a late one is only in schema version 2,
+// as are `extra` and `label` of a thing.
+enum Kind : std::uint32_t { thing = 1, entry = 2, counter = 3, late = 4, edge = 5 };
 enum ThingField : std::uint32_t {
   thing_id = 1,
   thing_amount = 2,
@@ -66,6 +70,7 @@ enum ThingField : std::uint32_t {
 };
 enum EntryField : std::uint32_t { entry_stream = 1, entry_offset = 2, entry_body = 3 };
 enum CounterField : std::uint32_t { counter_number = 1, counter_value = 2 };
+enum EdgeField : std::uint32_t { edge_child = 1, edge_parent = 2, edge_number = 3, edge_note = 4 };
 
 const pm_schema_t& schema_1();
 const pm_schema_t& schema_2();
@@ -75,6 +80,7 @@ Record make_thing(const std::string& id, std::uint64_t amount = 0, std::int64_t 
                   const std::string& blob = {}, const std::string& note = {});
 Record make_entry(const std::string& stream, std::uint64_t offset, const std::string& body = {});
 Record make_counter(std::uint64_t number, std::uint64_t value);
+Record make_edge(const std::string& child, const std::string& parent, std::uint64_t number);
 
 // Its first `count` fields.
 Record key_of(const Record& record, std::size_t count = 1);

@@ -42,6 +42,9 @@ const std::vector<Rule>& repository_rules() {
       PM_RULE_OF_PERSISTENT("REPO-26", older_store_gains_fields_and_indexes),
       PM_RULE_OF_PERSISTENT("REPO-27", newer_store_is_refused),
       PM_RULE_OF_PERSISTENT("REPO-28", store_serves_one_instance_at_a_time),
+      PM_RULE("REPO-29", delete_prefix_takes_all_that_begin_with_it_and_no_other),
+      PM_RULE("REPO-30", delete_prefix_takes_its_turn_in_the_batch),
+      PM_RULE("REPO-31", delete_prefix_refuses_what_is_no_prefix),
   };
   return rules;
 }

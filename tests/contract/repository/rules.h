@@ -58,6 +58,11 @@ Verdict older_store_gains_fields_and_indexes(const Subject&);  // REPO-26
 Verdict newer_store_is_refused(const Subject&);                // REPO-27
 Verdict store_serves_one_instance_at_a_time(const Subject&);   // REPO-28
 
+// rules_prefixes.cpp
+Verdict delete_prefix_takes_all_that_begin_with_it_and_no_other(const Subject&);  // REPO-29
+Verdict delete_prefix_takes_its_turn_in_the_batch(const Subject&);                // REPO-30
+Verdict delete_prefix_refuses_what_is_no_prefix(const Subject&);                  // REPO-31
+
 const std::vector<Rule>& repository_rules();
 
 // Leaves a rule with the place and the words of what did not hold.

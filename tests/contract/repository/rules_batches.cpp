@@ -29,7 +29,7 @@ Verdict batch_with_a_bad_record_changes_nothing(const Subject& subject) {
       put(thing, {{thing_id, bytes("a")}, {thing_id, bytes("b")}}),     // twice
       remove(thing, {{thing_id, bytes("a")}, {thing_amount, u64(1)}}),  // more than a key
       remove(thing, {}),                                                // no key
-      {thing, make_thing("a"), 3},                                      // unknown operation
+      {thing, make_thing("a"), 4},                                      // unknown operation
       {thing, make_thing("a"), 0},
   };
   for (const Operation& operation : bad) {

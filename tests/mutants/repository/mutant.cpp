@@ -55,6 +55,7 @@ class Mutant {
  private:
   bool is(Mutation mutation) const { return mutation_ == mutation; }
   Status carry_out(const pm_operation_t& operation);
+  void remove_prefix(Table& table, const pm_operation_t& operation) const;
   Status check(const sdk::RecordKind& kind, const pm_operation_t& operation,
                std::vector<const pm_value_t*>& slots) const;
   Cell stored(const pm_value_t& value) const;
@@ -132,12 +133,19 @@ Status Mutant::apply(const pm_batch_t& batch) {
   std::unique_lock lock(disk_->mutex);
   for (std::uint64_t i = 0; i < batch.operation_count; ++i) {
     const std::uint64_t last = batch.operation_count - 1;
-    PM_TRY(carry_out(batch.operations[is(Mutation::batch_runs_backwards) ? last - i : i]));
+    const pm_operation_t& operation =
+        batch.operations[is(Mutation::batch_runs_backwards) ? last - i : i];
+    const bool later = is(Mutation::prefix_is_deleted_last);
+    if (later && operation.type == PM_OPERATION_DELETE_PREFIX) continue;
+    PM_TRY(carry_out(operation));
     if (!is(Mutation::batch_shows_in_parts)) continue;
     lock.unlock();
     std::this_thread::yield();
     lock.lock();
   }
+  for (std::uint64_t i = 0; i < batch.operation_count && is(Mutation::prefix_is_deleted_last); ++i)
+    if (batch.operations[i].type == PM_OPERATION_DELETE_PREFIX)
+      PM_TRY(carry_out(batch.operations[i]));
   disk_->last_sequence = batch.sequence;
   is_applying_ = false;
   return {};
@@ -145,8 +153,15 @@ Status Mutant::apply(const pm_batch_t& batch) {
 
 Status Mutant::check(const sdk::RecordKind& kind, const pm_operation_t& operation,
                      std::vector<const pm_value_t*>& slots) const {
-  if (operation.type != PM_OPERATION_PUT && operation.type != PM_OPERATION_DELETE)
+  if (operation.type < PM_OPERATION_PUT || operation.type > PM_OPERATION_DELETE_PREFIX)
     return {Code::invalid_argument, "unknown operation"};
+  if (operation.type == PM_OPERATION_DELETE_PREFIX) {
+    slots.resize(kind.key_count);
+    const bool whole =
+        operation.value_count == kind.key_count && is(Mutation::prefix_may_be_a_whole_key);
+    if (whole) return {};
+    return sdk::place_prefix(kind, operation.values, operation.value_count, slots.data()).status();
+  }
   const std::size_t given =
       operation.type == PM_OPERATION_PUT ? kind.fields.size() : kind.key_count;
   slots.resize(given);
@@ -162,10 +177,28 @@ Cell Mutant::stored(const pm_value_t& value) const {
   return cell;
 }
 
+void Mutant::remove_prefix(Table& table, const pm_operation_t& operation) const {
+  std::size_t fields = operation.value_count;
+  if (is(Mutation::prefix_is_its_first_field)) fields = 1;
+  std::vector<Record> found;
+  for (const auto& [key, record] : table) {
+    bool begins = true;
+    for (std::size_t f = 0; f < fields; ++f)
+      begins = begins && compare(key[f].cell, stored(operation.values[f])) == 0;
+    if (begins) found.push_back(key);
+  }
+  if (is(Mutation::prefix_leaves_the_last_one) && found.size() > 1) found.pop_back();
+  for (const Record& key : found) table.erase(key);
+}
+
 Status Mutant::carry_out(const pm_operation_t& operation) {
   const sdk::RecordKind& kind = schema_.kinds[schema_.find(operation.kind)];
   std::vector<const pm_value_t*> slots;
   PM_TRY(check(kind, operation, slots));
+  if (operation.type == PM_OPERATION_DELETE_PREFIX) {
+    remove_prefix(disk_->tables[kind.id], operation);
+    return {};
+  }
   Record record = default_record(kind);
   for (std::size_t f = 0; f < slots.size(); ++f)
     if (slots[f] != nullptr) record[f].cell = stored(*slots[f]);

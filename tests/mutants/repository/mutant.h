@@ -38,6 +38,10 @@ enum class Mutation {
   new_fields_are_not_added,
   newer_store_is_opened,
   second_instance_is_let_in,
+  prefix_is_its_first_field,
+  prefix_leaves_the_last_one,
+  prefix_is_deleted_last,
+  prefix_may_be_a_whole_key,
 };
 
 // A small repository over std::map, right but for its mutation. Its store lives as long as the

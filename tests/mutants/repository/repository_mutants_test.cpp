@@ -46,6 +46,10 @@ constexpr Planted planted[] = {
     {"REPO-26", Mutation::new_fields_are_not_added},
     {"REPO-27", Mutation::newer_store_is_opened},
     {"REPO-28", Mutation::second_instance_is_let_in},
+    {"REPO-29", Mutation::prefix_is_its_first_field},
+    {"REPO-29", Mutation::prefix_leaves_the_last_one},
+    {"REPO-30", Mutation::prefix_is_deleted_last},
+    {"REPO-31", Mutation::prefix_may_be_a_whole_key},
 };
 
 class RepositoryRule : public testing::TestWithParam<Rule> {};

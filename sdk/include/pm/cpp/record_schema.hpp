@@ -185,6 +185,29 @@ inline Status place_values(const RecordKind& kind, const pm_value_t* values, std
   return {};
 }
 
+// Sorts the values of a PM_OPERATION_DELETE_PREFIX by position and says how many key fields are
+// given: the first ones without a gap, at least one and fewer than the key has. `slots` has room
+// for key_count.
+inline Result<std::size_t> place_prefix(const RecordKind& kind, const pm_value_t* values,
+                                        std::uint32_t count, const pm_value_t** slots) {
+  if (count == 0 || count >= kind.key_count)
+    return Status(Code::invalid_argument,
+                  "a prefix of kind " + kind.name + "'s key has from 1 to " +
+                      std::to_string(kind.key_count - 1) + " fields, not " + std::to_string(count));
+  std::fill_n(slots, kind.key_count, nullptr);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::size_t at = kind.position(values[i].field, i);
+    if (at >= count || slots[at] != nullptr)
+      return Status(Code::invalid_argument, "field " + std::to_string(values[i].field) +
+                                                " is not one of the first " +
+                                                std::to_string(count) + " key fields of kind " +
+                                                kind.name + ", or is given twice");
+    if (Status status = check_value(kind, kind.fields[at], values[i]); !status.ok()) return status;
+    slots[at] = &values[i];
+  }
+  return count;
+}
+
 // OK when the scan asks for what the schema has. `kind` is the one that scan.kind names.
 inline Status check_scan(const RecordKind& kind, const pm_scan_t& scan) {
   for (std::uint32_t i = 0; i < scan.condition_count; ++i) {
