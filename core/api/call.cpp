@@ -163,7 +163,7 @@ void CommandCall::cancel() { services().ledger.submit(catalog::Cancel{ticket()})
 
 void CommandCall::on_reply(const catalog::Reply& reply) {
   if (reply.reason == catalog::Reason::none) return respond_(*this, reply);
-  finish(status_of(reply), {{"payload", to_text(subject_)}});
+  finish(status_of(reply), {{subject_kind_, to_text(subject_)}});
 }
 
 catalog::RequestKey request_key(const Invocation& invocation, const std::string& request_id) {

@@ -28,6 +28,8 @@ class StreamCall;
 // The calls that wait, by id, so that they can be cancelled. [thread-safe]
 class CallRegistry {
  public:
+  // Never used again.
+  std::uint64_t next_id() { return next_id_.fetch_add(1, std::memory_order_relaxed); }
   void add(Call* call);
   // The call, which was added before, streams, and is ready to be given credit and ended.
   void add_stream(StreamCall* call);
@@ -50,6 +52,7 @@ class CallRegistry {
   // With a reference that the caller drops. Null: it has ended.
   StreamCall* find_stream(std::uint64_t id);
   std::array<Shard, shard_count> shards_;
+  std::atomic<std::uint64_t> next_id_{1};
 };
 
 // What every method works with.
@@ -120,9 +123,13 @@ class CommandCall final : public Call, private ledger::ReplyHandler {
   // Builds the response from a successful reply; false with `status` when that fails.
   using Respond = void (*)(CommandCall& call, const catalog::Reply& reply);
 
+  // Errors name `subject`, which is a "payload" or a "lease".
   CommandCall(const Services& services, const Invocation& invocation, Respond respond,
-              const catalog::Id& subject)
-      : Call(services, invocation), respond_(respond), subject_(subject) {}
+              const catalog::Id& subject, const char* subject_kind = "payload")
+      : Call(services, invocation),
+        respond_(respond),
+        subject_(subject),
+        subject_kind_(subject_kind) {}
 
   catalog::Ticket ticket() { return ledger::ticket_of(this); }
   void cancel() override;
@@ -135,6 +142,7 @@ class CommandCall final : public Call, private ledger::ReplyHandler {
 
   const Respond respond_;
   const catalog::Id subject_;
+  const char* const subject_kind_;
 };
 
 }  // namespace pm::api

@@ -47,7 +47,7 @@ std::uint64_t Dispatcher::call(const pm_engine_t* engine, const char* method,
                                void* data) noexcept {
   Dispatcher& dispatcher = self(engine);
   Invocation invocation;
-  invocation.id = dispatcher.next_id_.fetch_add(1, std::memory_order_relaxed);
+  invocation.id = dispatcher.calls_.next_id();
   invocation.method = method;
   invocation.request = {reinterpret_cast<const char*>(request), length};
   invocation.info = info;
@@ -93,7 +93,7 @@ void Dispatcher::cancel(const pm_engine_t* engine, std::uint64_t call) noexcept 
 
 // Sessions are for local clients, whose leases end with their connection.
 std::uint64_t Dispatcher::session_open(const pm_engine_t* engine, const pm_principal_t*) noexcept {
-  return self(engine).next_id_.fetch_add(1, std::memory_order_relaxed);
+  return self(engine).calls_.next_id();
 }
 
 }  // namespace pm::api

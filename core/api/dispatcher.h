@@ -42,7 +42,6 @@ class Dispatcher {
   Delivery delivery_;
   Services services_;
   std::atomic<bool> streams_end_{false};
-  std::atomic<std::uint64_t> next_id_{1};
   pm_engine_t engine_{};
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "google/protobuf/empty.pb.h"
 #include "ids.h"
 
 namespace pm::api {
@@ -18,6 +19,18 @@ Method find_method(std::string_view name) {
       {"/payload.manager.services.v1.PayloadDataService/ResolveSnapshot", &resolve_snapshot},
       {"/payload.manager.services.v1.PayloadDataService/AcquireReadLease", &acquire_read_lease},
       {"/payload.manager.services.v1.PayloadDataService/ReleaseLease", &release_lease},
+      {"/payload.manager.services.v1.PayloadCatalogService/AbortAllocation", &abort_allocation},
+      {"/payload.manager.services.v1.PayloadCatalogService/BatchAllocate", &batch_allocate},
+      {"/payload.manager.services.v1.PayloadCatalogService/BatchCommit", &batch_commit},
+      {"/payload.manager.services.v1.PayloadCatalogService/BatchDelete", &batch_delete},
+      {"/payload.manager.services.v1.PayloadCatalogService/Pin", &pin_payload},
+      {"/payload.manager.services.v1.PayloadCatalogService/Unpin", &unpin_payload},
+      {"/payload.manager.services.v1.PayloadCatalogService/Prefetch", &prefetch_payload},
+      {"/payload.manager.services.v1.PayloadDataService/BatchAcquireReadLease",
+       &batch_acquire_read_lease},
+      {"/payload.manager.services.v1.PayloadDataService/BatchReleaseLease", &batch_release_lease},
+      {"/payload.manager.services.v1.PayloadDataService/RenewLease", &renew_lease},
+      {"/payload.manager.services.v1.PayloadDataService/ListLeases", &list_leases},
       {"/payload.manager.services.v1.PayloadAdminService/Stats", &stats},
   };
   const auto found = methods.find(name);
@@ -39,6 +52,18 @@ bool read_payload_id(const Invocation& invocation, const std::string& bytes, cat
   return false;
 }
 
+bool read_page_size(const Invocation& invocation, std::int32_t asked, std::uint32_t& count) {
+  constexpr std::int32_t page_size_default = 50;
+  constexpr std::int32_t page_size_max = 500;
+  if (asked < 0) {
+    reply_error(invocation, RequestFault::page_size_invalid);
+    return false;
+  }
+  count =
+      static_cast<std::uint32_t>(std::min(asked == 0 ? page_size_default : asked, page_size_max));
+  return true;
+}
+
 std::uint64_t wait_deadline_ns(const Invocation& invocation) {
   // So much earlier than the client's own, that the answer arrives in time.
   constexpr std::uint64_t margin_ns = 50'000'000;
@@ -51,6 +76,10 @@ bool accepts_changes(const Services& services, const Invocation& invocation) {
   if (services.ledger.accepts_changes()) return true;
   reply_error(invocation, catalog::Reason::journal_full);
   return false;
+}
+
+void respond_empty(CommandCall& call, const catalog::Reply&) {
+  call.finish(google::protobuf::Empty());
 }
 
 std::uint32_t caller_uid(const Invocation& invocation) {

@@ -18,11 +18,21 @@ bool parse(const Invocation& invocation, google::protobuf::MessageLite& message)
 // Reads a payload id, or replies INVALID_ARGUMENT and returns false.
 bool read_payload_id(const Invocation& invocation, const std::string& bytes, catalog::Id& id);
 
+// How many rows a page has: 50 when not said, at most 500. Replies PAGE_SIZE_INVALID and returns
+// false for a negative number.
+bool read_page_size(const Invocation& invocation, std::int32_t asked, std::uint32_t& count);
+
 // When a wait for room has to end so that the answer still reaches the client; 0: no deadline.
 std::uint64_t wait_deadline_ns(const Invocation& invocation);
 
 // Replies JOURNAL_FULL and returns false while no change can be recorded.
 bool accepts_changes(const Services& services, const Invocation& invocation);
+
+// Answers a success with google.protobuf.Empty.
+void respond_empty(CommandCall& call, const catalog::Reply& reply);
+
+// A hundred years: as long as anything may be asked to last.
+inline constexpr std::uint64_t duration_ms_max = 100ULL * 365 * 24 * 3600 * 1000;
 
 // The uid of the caller; PM_NOBODY when unknown.
 std::uint32_t caller_uid(const Invocation& invocation);
@@ -31,9 +41,13 @@ std::uint32_t caller_uid(const Invocation& invocation);
 void allocate_payload(const Services& services, const Invocation& invocation);
 void commit_payload(const Services& services, const Invocation& invocation);
 void delete_payload(const Services& services, const Invocation& invocation);
+void abort_allocation(const Services& services, const Invocation& invocation);
 // placement_methods.cpp
 void promote_payload(const Services& services, const Invocation& invocation);
 void spill_payloads(const Services& services, const Invocation& invocation);
+void prefetch_payload(const Services& services, const Invocation& invocation);
+void pin_payload(const Services& services, const Invocation& invocation);
+void unpin_payload(const Services& services, const Invocation& invocation);
 // read_methods.cpp
 void resolve_snapshot(const Services& services, const Invocation& invocation);
 void list_payloads(const Services& services, const Invocation& invocation);
@@ -41,5 +55,13 @@ void stats(const Services& services, const Invocation& invocation);
 // lease_methods.cpp
 void acquire_read_lease(const Services& services, const Invocation& invocation);
 void release_lease(const Services& services, const Invocation& invocation);
+void renew_lease(const Services& services, const Invocation& invocation);
+void list_leases(const Services& services, const Invocation& invocation);
+// batch_methods.cpp
+void batch_allocate(const Services& services, const Invocation& invocation);
+void batch_commit(const Services& services, const Invocation& invocation);
+void batch_delete(const Services& services, const Invocation& invocation);
+void batch_acquire_read_lease(const Services& services, const Invocation& invocation);
+void batch_release_lease(const Services& services, const Invocation& invocation);
 
 }  // namespace pm::api

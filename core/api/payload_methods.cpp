@@ -23,10 +23,6 @@ void respond_with_descriptor(CommandCall& call, const catalog::Reply& reply) {
   call.finish(response);
 }
 
-void respond_empty(CommandCall& call, const catalog::Reply&) {
-  call.finish(google::protobuf::Empty());
-}
-
 // A tier that a policy names; 0 names none. Replies and returns false when there is no such tier.
 bool read_tier(const Services& services, const Invocation& invocation, core::Tier number,
                catalog::TierIndex& tier) {
@@ -71,8 +67,7 @@ void allocate_payload(const Services& services, const Invocation& invocation) {
   if (!read_tier(services, invocation, request.preferred_tier(), command.tier)) return;
   if (!read_retention(services, invocation, request, command.retention)) return;
   constexpr std::uint64_t ms_ns = 1'000'000;
-  constexpr std::uint64_t ttl_ms_max = 100ULL * 365 * 24 * 3600 * 1000;
-  if (request.ttl_ms() > ttl_ms_max) {
+  if (request.ttl_ms() > duration_ms_max) {
     return reply_error(invocation, RequestFault::ttl_too_long);
   }
   command.request = request_key(invocation, request.request_id());
@@ -97,6 +92,18 @@ void commit_payload(const Services& services, const Invocation& invocation) {
   command.request = request_key(invocation, request.request_id());
   auto* call = new CommandCall(services, invocation,
                                &respond_with_descriptor<wire::CommitPayloadResponse>, command.id);
+  command.ticket = call->ticket();
+  services.ledger.submit(command);
+}
+
+void abort_allocation(const Services& services, const Invocation& invocation) {
+  wire::AbortAllocationRequest request;
+  catalog::Delete command;
+  if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
+  if (!read_payload_id(invocation, request.id().value(), command.id)) return;
+  command.request = request_key(invocation, request.request_id());
+  command.only_uncommitted = true;
+  auto* call = new CommandCall(services, invocation, &respond_empty, command.id);
   command.ticket = call->ticket();
   services.ledger.submit(command);
 }

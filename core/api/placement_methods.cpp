@@ -1,6 +1,7 @@
 #include <atomic>
 #include <deque>
 
+#include "google/protobuf/empty.pb.h"
 #include "ids.h"
 #include "methods.h"
 #include "payload/manager/catalog/v1/catalog.pb.h"
@@ -67,7 +68,7 @@ void SpillCall::begin(const Invocation& invocation, const wire::SpillRequest& re
   for (Item& item : items_) {
     catalog::Spill command;
     if (!read_id(item.result->id().value(), command.id)) {
-      refuse(*item.result, {Code::invalid_argument, "a payload id has 16 bytes"});
+      refuse(*item.result, status_of(RequestFault::payload_id_malformed));
       item_done();
       continue;
     }
@@ -105,6 +106,7 @@ void SpillCall::refuse(wire::SpillResult& result, const Status& status) {
   result.set_ok(false);
   result.set_error_code(static_cast<int>(status.code()));
   result.set_error_message(status.message());
+  result.set_error_reason(status.reason());
 }
 
 void SpillCall::item_done() {
@@ -136,6 +138,52 @@ void promote_payload(const Services& services, const Invocation& invocation) {
   command.owner_uid = caller_uid(invocation);
   command.deadline_ns = wait_deadline_ns(invocation);
   auto* call = new CommandCall(services, invocation, &respond_promoted, command.id);
+  command.ticket = call->ticket();
+  services.ledger.submit(command);
+}
+
+// A hint: what cannot be done now is left undone, and only what is wrong with the request is told.
+void prefetch_payload(const Services& services, const Invocation& invocation) {
+  wire::PrefetchRequest request;
+  catalog::Promote command;
+  if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
+  if (!read_payload_id(invocation, request.id().value(), command.id)) return;
+  if (request.target_tier() == core::TIER_UNSPECIFIED) {
+    return reply_error(invocation, catalog::Reason::tier_unspecified);
+  }
+  const auto tier = services.tiers.find(static_cast<std::uint32_t>(request.target_tier()));
+  if (!tier) return reply_error(invocation, catalog::Reason::tier_unknown);
+  command.tier = *tier;
+  command.best_effort = true;
+  command.only_up = true;
+  auto* call = new CommandCall(services, invocation, &respond_empty, command.id);
+  command.ticket = call->ticket();
+  services.ledger.submit(command);
+}
+
+void pin_payload(const Services& services, const Invocation& invocation) {
+  wire::PinRequest request;
+  catalog::Pin command;
+  if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
+  if (!read_payload_id(invocation, request.id().value(), command.id)) return;
+  constexpr std::uint64_t ms_ns = 1'000'000;
+  if (request.duration_ms() > duration_ms_max) {
+    return reply_error(invocation, RequestFault::duration_too_long);
+  }
+  command.request = request_key(invocation, request.request_id());
+  command.duration_ns = request.duration_ms() * ms_ns;
+  auto* call = new CommandCall(services, invocation, &respond_empty, command.id);
+  command.ticket = call->ticket();
+  services.ledger.submit(command);
+}
+
+void unpin_payload(const Services& services, const Invocation& invocation) {
+  wire::UnpinRequest request;
+  catalog::Unpin command;
+  if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
+  if (!read_payload_id(invocation, request.id().value(), command.id)) return;
+  command.request = request_key(invocation, request.request_id());
+  auto* call = new CommandCall(services, invocation, &respond_empty, command.id);
   command.ticket = call->ticket();
   services.ledger.submit(command);
 }

@@ -43,9 +43,6 @@ void resolve_snapshot(const Services& services, const Invocation& invocation) {
 
 namespace {
 
-constexpr std::int32_t page_size_default = 50;
-constexpr std::int32_t page_size_max = 500;
-
 // Where the next page begins, and the filter that it belongs to: "1.TIER.ORDER".
 std::string write_page_token(std::uint32_t tier, std::uint64_t order) {
   return "1." + std::to_string(tier) + "." + std::to_string(order);
@@ -102,9 +99,8 @@ Page read_page(const Services& services, std::uint64_t before, catalog::TierInde
 void list_payloads(const Services& services, const Invocation& invocation) {
   payload::manager::catalog::v1::ListPayloadsRequest request;
   if (!parse(invocation, request)) return;
-  if (request.page_size() < 0) {
-    return reply_error(invocation, RequestFault::page_size_invalid);
-  }
+  std::uint32_t count = 0;
+  if (!read_page_size(invocation, request.page_size(), count)) return;
   const auto number = static_cast<std::uint32_t>(request.tier_filter());
   std::uint64_t before = UINT64_MAX;
   if (!request.page_token().empty() && !read_page_token(request.page_token(), number, before)) {
@@ -112,8 +108,6 @@ void list_payloads(const Services& services, const Invocation& invocation) {
   }
   catalog::TierIndex tier = catalog::no_tier;
   Page page;
-  const std::int32_t asked = request.page_size() == 0 ? page_size_default : request.page_size();
-  const auto count = static_cast<std::uint32_t>(std::min(asked, page_size_max));
   if (number != 0) {
     const auto found = services.tiers.find(number);
     // A tier that is not here has no payloads.

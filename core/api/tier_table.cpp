@@ -44,17 +44,17 @@ wire::PayloadState state_of(const catalog::View& view) {
   return view.durable ? wire::PAYLOAD_STATE_DURABLE : wire::PAYLOAD_STATE_ACTIVE;
 }
 
-namespace {
-
 void set_time(std::int64_t time_ns, google::protobuf::Timestamp& timestamp) {
   constexpr std::int64_t second_ns = 1'000'000'000;
   timestamp.set_seconds(time_ns / second_ns);
   timestamp.set_nanos(static_cast<std::int32_t>(time_ns % second_ns));
 }
 
-}  // namespace
-
-Status TierTable::locate(const catalog::View& view, wire::PayloadDescriptor& descriptor) const {
+Status TierTable::locate(const catalog::View& view, const Part& part,
+                         wire::PayloadDescriptor& descriptor) const {
+  const std::uint64_t offset = part.offset_bytes;
+  const std::uint64_t length =
+      part.length_bytes != 0 ? part.length_bytes : view.size_bytes - part.offset_bytes;
   std::array<char, 4096> text{};
   std::array<std::uint8_t, 1024> handle{};
   pm_location_t location{};
@@ -81,30 +81,31 @@ Status TierTable::locate(const catalog::View& view, wire::PayloadDescriptor& des
       ram.set_shm_name(text.data());
       ram.set_slab_id(location.slab);
       ram.set_block_index(location.block);
-      ram.set_length_bytes(view.size_bytes);
-      ram.set_offset_bytes(location.offset_bytes);
+      ram.set_length_bytes(length);
+      ram.set_offset_bytes(location.offset_bytes + offset);
       ram.set_mapping_bytes(location.mapping_bytes);
       break;
     }
     case PM_LOCATION_FILE: {
       wire::DiskLocation& disk = *descriptor.mutable_disk();
       disk.set_path(text.data());
-      disk.set_offset_bytes(location.offset_bytes);
-      disk.set_length_bytes(view.size_bytes);
+      disk.set_offset_bytes(location.offset_bytes + offset);
+      disk.set_length_bytes(length);
       break;
     }
     case PM_LOCATION_GPU: {
       wire::GpuLocation& gpu = *descriptor.mutable_gpu();
       gpu.set_device_id(location.device);
       gpu.set_ipc_handle(handle.data(), handle_length);
-      gpu.set_length_bytes(view.size_bytes);
+      gpu.set_offset_bytes(location.offset_bytes + offset);
+      gpu.set_length_bytes(length);
       break;
     }
     case PM_LOCATION_GENERIC: {
       wire::GenericLocation& generic = *descriptor.mutable_generic();
       generic.set_uri(text.data());
-      generic.set_offset_bytes(location.offset_bytes);
-      generic.set_length_bytes(view.size_bytes);
+      generic.set_offset_bytes(location.offset_bytes + offset);
+      generic.set_length_bytes(length);
       generic.set_handle(handle.data(), handle_length);
       break;
     }
@@ -113,7 +114,8 @@ Status TierTable::locate(const catalog::View& view, wire::PayloadDescriptor& des
   return {};
 }
 
-Status TierTable::describe(const catalog::View& view, wire::PayloadDescriptor& descriptor) const {
+Status TierTable::describe(const catalog::View& view, const Part& part,
+                           wire::PayloadDescriptor& descriptor) const {
   descriptor.mutable_payload_id()->set_value(view.id.bytes.data(), view.id.bytes.size());
   descriptor.set_tier(number(view.tier));
   descriptor.set_state(state_of(view));
@@ -128,7 +130,7 @@ Status TierTable::describe(const catalog::View& view, wire::PayloadDescriptor& d
   policy.set_spill_target(number(retention.spill_target));
   policy.set_min_residency_tier(number(retention.min_residency));
   if (view.generation == 0) return {};
-  return locate(view, descriptor);
+  return locate(view, part, descriptor);
 }
 
 }  // namespace pm::api

@@ -25,16 +25,28 @@ class TierTable {
   payload::manager::core::v1::Tier number(catalog::TierIndex tier) const;
   const std::string& name(catalog::TierIndex tier) const;
 
-  // Fills a descriptor from what the catalog shows. Fails when the tier cannot say where.
-  Status describe(const catalog::View& view,
+  // Fills a descriptor from what the catalog shows, with the location of a part, which lies within
+  // the payload. Fails when the tier cannot say where.
+  struct Part {
+    std::uint64_t offset_bytes = 0;
+    std::uint64_t length_bytes = 0;  // 0: up to the end.
+  };
+  Status describe(const catalog::View& view, const Part& part,
                   payload::manager::core::v1::PayloadDescriptor& descriptor) const;
+  Status describe(const catalog::View& view,
+                  payload::manager::core::v1::PayloadDescriptor& descriptor) const {
+    return describe(view, Part{}, descriptor);
+  }
 
  private:
-  Status locate(const catalog::View& view,
+  Status locate(const catalog::View& view, const Part& part,
                 payload::manager::core::v1::PayloadDescriptor& descriptor) const;
 
   std::vector<TierSetup> tiers_;
 };
+
+// Wall time, in nanoseconds since 1970.
+void set_time(std::int64_t time_ns, google::protobuf::Timestamp& timestamp);
 
 payload::manager::core::v1::PayloadState state_of(const catalog::View& view);
 

@@ -196,6 +196,7 @@ void Catalog::on(const Tick&) {
     const bool written = payloads_[slot].phase == Phase::allocated;
     erase(slot, written ? now_.mono_ns + limits_.orphan_grace_ns : 0);
   }
+  while (const Slot slot = due(pin_due_, wall)) unpin(slot);
   while (const Slot slot = due(request_due_, wall - limits_.requests_kept_ns)) {
     forget_request(slot);
   }

@@ -50,6 +50,7 @@ struct Counts {
   std::uint64_t lost = 0;
   std::uint64_t leases = 0;
   std::uint64_t operations = 0;
+  std::uint64_t pinned = 0;
 };
 
 // The state machine: payloads, copies, leases and those who wait. Plain data and one function that
@@ -80,6 +81,12 @@ class Catalog {
             std::vector<View>& views, std::uint64_t& lsn) const;
   std::uint64_t count_listed(TierIndex tier) const;
   Counts counts() const;
+  // Leases on the copies of a payload, or of a holder: at most `count` behind `after`, which is
+  // moved to the last one. They come in an order of their own, which no lease changes its place in.
+  void list_leases(const Id& payload, std::uint32_t count, OrderedIndex::Entry& after,
+                   const Clocks& now, std::vector<LeaseView>& leases) const;
+  void list_leases(const std::string& holder, std::uint32_t count, OrderedIndex::Entry& after,
+                   const Clocks& now, std::vector<LeaseView>& leases) const;
 
   // When the next Tick has something to do; 0: not on that clock.
   std::uint64_t next_due_mono_ns() const;
@@ -96,6 +103,9 @@ class Catalog {
     bool wants_lease = false;
     Id lease{};
     std::uint64_t lease_duration_ns = 0;
+    std::uint64_t range_offset_bytes = 0;
+    std::uint64_t range_length_bytes = 0;
+    std::string holder{};
   };
 
   // Something that is being done with a payload and takes time.
@@ -154,9 +164,12 @@ class Catalog {
   void on(const Allocate& command);
   void on(const Commit& command);
   void on(const Delete& command);
+  void on(const Pin& command);
+  void on(const Unpin& command);
   void on(const Promote& command);
   void on(const Spill& command);
   void on(const AcquireLease& command);
+  void on(const RenewLease& command);
   void on(const ReleaseLease& command);
   void on(const Cancel& command);
   void on(const Allocated& report);
@@ -218,6 +231,11 @@ class Catalog {
   void erase(Slot payload, std::uint64_t not_before_ns);
   View view_of(Slot payload) const;
 
+  // pins.cpp
+  void unpin(Slot payload);
+  void index_pin(Slot payload);
+  void unindex_pin(Slot payload);
+
   // extras.cpp: what only some payloads have
   const Additions& additions_of(Slot payload) const;
   Additions& add_to(Slot payload);
@@ -242,8 +260,12 @@ class Catalog {
   void lose_copy(Slot payload, std::uint64_t generation);
 
   // leases.cpp
+  std::uint64_t lease_duration(std::uint64_t asked_ns) const;
   void grant_lease(Slot payload, const Waiter& waiter);
   void end_lease(Slot lease);
+  Slot take_holder(const std::string& name);
+  void leave_holder(Slot holder);
+  LeaseView lease_view(const Lease& lease, TierIndex tier, const Clocks& now) const;
   Slot find_live(const Id& id, const Clocks& now) const;
 
   Limits limits_;
@@ -254,6 +276,10 @@ class Catalog {
   HashTable<Extras> extras_by_payload_{extras_};
   Slots<Lease> leases_;
   HashTable<Lease> lease_by_id_{leases_};
+  OrderedIndex lease_by_generation_;
+  Slots<Holder> holders_;
+  HashTable<Holder> holder_by_name_{holders_};
+  OrderedIndex lease_by_holder_;
   Slots<Doomed> doomed_;
   HashTable<Doomed> doomed_by_generation_{doomed_};
   Slots<Request> requests_;
@@ -266,7 +292,10 @@ class Catalog {
   OrderedIndex removal_due_;    // Monotonic.
   OrderedIndex payload_due_;    // Wall.
   OrderedIndex request_due_;    // Wall.
+  OrderedIndex pin_due_;        // Wall.
   OrderedIndex lost_;           // order -> payload
+
+  std::uint64_t pinned_count_ = 0;
 
   std::uint64_t generation_;
   std::uint64_t order_ = 0;

@@ -60,6 +60,22 @@ struct Delete {
   RequestKey request;
   Id id;
   bool force = false;
+  bool only_uncommitted = false;  // Gives up an allocation, and nothing else.
+};
+
+// A pinned payload leaves its tier neither for room nor by Spill.
+struct Pin {
+  Ticket ticket = 0;
+  RequestKey request;
+  Id id;
+  std::uint64_t duration_ns = 0;  // 0: until it is unpinned.
+};
+
+// Done also when the payload is not pinned, or unknown.
+struct Unpin {
+  Ticket ticket = 0;
+  RequestKey request;
+  Id id;
 };
 
 struct Promote {
@@ -69,6 +85,7 @@ struct Promote {
   TierIndex tier = no_tier;
   bool best_effort = false;
   bool drop_source = false;
+  bool only_up = false;  // Done when it is as fast already; nothing is moved down.
   Layout layout = Layout::segment;
   std::uint32_t owner_uid = 0;
   std::uint64_t deadline_ns = 0;
@@ -92,9 +109,19 @@ struct AcquireLease {
   TierIndex min_tier = no_tier;
   bool best_effort = false;
   std::uint64_t duration_ns = 0;  // 0: the default.
+  std::uint64_t range_offset_bytes = 0;
+  std::uint64_t range_length_bytes = 0;  // 0: up to the end.
+  std::string holder;                    // Empty: it is not said.
   Layout layout = Layout::segment;
   std::uint32_t owner_uid = 0;
   std::uint64_t deadline_ns = 0;
+};
+
+// Lets a lease end later, never earlier.
+struct RenewLease {
+  Ticket ticket = 0;
+  Id lease;
+  std::uint64_t duration_ns = 0;  // From now; 0: the default.
 };
 
 struct ReleaseLease {
@@ -173,9 +200,9 @@ struct Tick {};
 // The host stops: everyone who waits is answered.
 struct Shutdown {};
 
-using Command =
-    std::variant<Allocate, Commit, Delete, Promote, Spill, AcquireLease, ReleaseLease, Cancel,
-                 Allocated, Sealed, Moved, Removed, Found, CopyGone, Mounted, Tick, Shutdown>;
+using Command = std::variant<Allocate, Commit, Delete, Pin, Unpin, Promote, Spill, AcquireLease,
+                             RenewLease, ReleaseLease, Cancel, Allocated, Sealed, Moved, Removed,
+                             Found, CopyGone, Mounted, Tick, Shutdown>;
 
 // What earlier lives left is durable: it has this LSN, and new records have higher ones.
 inline constexpr std::uint64_t restored_lsn = 1;
@@ -201,6 +228,15 @@ struct View {
   Additions additions;
 };
 
+// A lease as a list shows it.
+struct LeaseView {
+  Id id;
+  Id payload;
+  TierIndex tier = no_tier;
+  std::string holder;
+  std::int64_t expires_at_ns = 0;  // Wall time, for people.
+};
+
 struct Reply {
   Ticket ticket = 0;
   Reason reason = Reason::none;
@@ -211,6 +247,8 @@ struct Reply {
   Id lease;
   std::uint64_t lease_duration_ns = 0;
   std::int64_t lease_expires_at_ns = 0;  // Wall time, for people; the lease counts monotonic.
+  std::uint64_t range_offset_bytes = 0;  // Of what was leased.
+  std::uint64_t range_length_bytes = 0;  // 0: all from there on.
   std::uint64_t first_number = 0;  // What was counted: offsets of a stream, an event's number.
   std::uint64_t last_number = 0;
   std::int64_t at_ns = 0;  // Wall time of what was done.

@@ -228,7 +228,7 @@ void Catalog::join_victims(Slot slot) {
   Payload& payload = payloads_[slot];
   if (payload.touch != 0 || payload.phase != Phase::committed || payload.listed == no_tier ||
       payload.leases != 0 || payload.operation != no_slot || payload.retention.no_evict ||
-      payload.retention.priority == Priority::never) {
+      payload.retention.priority == Priority::never || additions_of(slot).pinned) {
     return;
   }
   payload.touch = ++touch_;
@@ -286,6 +286,8 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns) {
     doom(object_of(payload, copy), copy.leases + (copy.generation == read ? 1 : 0), not_before_ns);
   });
   if (payload.has_extras) {
+    unindex_pin(slot);
+    if (additions_of(slot).pinned) --pinned_count_;
     add_to(slot) = Additions{};
     settle_additions(slot);
   }

@@ -3,6 +3,8 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <string_view>
 
 namespace pm::catalog {
 
@@ -19,6 +21,8 @@ inline std::uint64_t hash_of(const Id& id) {
   std::memcpy(&hash, id.bytes.data() + 8, sizeof hash);
   return hash;
 }
+
+inline std::uint64_t hash_of(std::string_view name) { return std::hash<std::string_view>{}(name); }
 
 // Generations count up in steps of one; this spreads them (the finalizer of SplitMix64,
 // https://prng.di.unimi.it/splitmix64.c).

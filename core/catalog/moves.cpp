@@ -79,6 +79,7 @@ void Catalog::spill(Slot slot, const Spill& command, const Waiter& waiter) {
   if (tiers_[target].facts.rank <= tiers_[current.tier].facts.rank) {
     return refuse(waiter, Reason::target_not_slower);
   }
+  if (additions_of(slot).pinned) return refuse(waiter, Reason::payload_pinned);
   if (payload.operation != no_slot) return refuse(waiter, Reason::payload_busy);
   if (payload.leases > 0 && !command.wait_for_leases) {
     return refuse(waiter, Reason::payload_leased);
@@ -157,6 +158,10 @@ void Catalog::promote(Slot slot, const Promote& command, const Waiter& waiter) {
     return refuse(waiter, Reason::target_not_durable);
   }
   const TierIndex current = shown(payload)->tier;
+  if (command.only_up &&
+      (tier.facts.rank >= tiers_[current].facts.rank || payload.operation != no_slot)) {
+    return answer_with_view(waiter, slot);
+  }
   if (tier.facts.rank > tiers_[current].facts.rank) {
     // Old clients move payloads down by this too.
     Spill down;

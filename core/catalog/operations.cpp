@@ -222,6 +222,9 @@ void Catalog::on(const Delete& command) {
     return refuse(waiter, Reason::payload_not_found);
   }
   const Payload& payload = payloads_[slot];
+  if (command.only_uncommitted && payload.phase != Phase::allocated) {
+    return refuse(waiter, Reason::payload_already_committed);
+  }
   if (payload.leases > 0 && !command.force) return refuse(waiter, Reason::payload_leased);
   // A tier that is sealing it must not be asked to remove it meanwhile.
   if (payload.operation != no_slot && operations_[payload.operation].action != Action::move) {

@@ -3,6 +3,8 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "ids.h"
@@ -101,8 +103,18 @@ struct Lease {
   std::uint64_t expires_ns = 0;  // Monotonic.
   Slot payload = no_slot;        // Meaningless once the copy is doomed.
   Slot hash_next = no_slot;
+  Slot holder = no_slot;  // Who has it; none: it was not said.
 
   const Id& key() const { return id; }
+};
+
+// A name under which leases are held. There as long as it has one.
+struct Holder {
+  std::string name;
+  Slot hash_next = no_slot;
+  std::uint32_t leases = 0;
+
+  std::string_view key() const { return name; }
 };
 
 // A copy that no payload has any more, on its way out: its room is not free yet.

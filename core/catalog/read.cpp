@@ -89,6 +89,7 @@ Counts Catalog::counts() const {
   counts.lost = lost_.size();
   counts.leases = leases_.size();
   counts.operations = operations_.size();
+  counts.pinned = pinned_count_;
   return counts;
 }
 
@@ -105,6 +106,9 @@ std::uint64_t Catalog::next_due_mono_ns() const {
 std::int64_t Catalog::next_due_wall_ns() const {
   std::uint64_t due = 0;
   if (const auto first = payload_due_.first()) due = first->key;
+  if (const auto first = pin_due_.first(); first && (due == 0 || first->key < due)) {
+    due = first->key;
+  }
   if (const auto first = request_due_.first()) {
     const std::uint64_t forget_at = first->key + limits_.requests_kept_ns;
     if (due == 0 || forget_at < due) due = forget_at;
@@ -137,6 +141,10 @@ void Catalog::restore(const PayloadRecord& record) {
   }
   payload_by_id_.insert(slot);
   if (record.additions.any()) add_to(slot) = record.additions;
+  if (record.additions.pinned) {
+    ++pinned_count_;
+    index_pin(slot);
+  }
   relist(slot);
   index_due(slot);
   join_victims(slot);

@@ -41,10 +41,15 @@ void take(Response& response, wire_core::PayloadDescriptor* descriptor) {
 }  // namespace
 
 std::string answer_of(const grpc::Status& status) {
-  std::string answer = code_name(status.error_code());
   google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) details.Clear();
+  details.set_code(status.error_code());
+  return answer_of(details);
+}
+
+std::string answer_of(const google::rpc::Status& details) {
+  std::string answer = code_name(details.code());
   google::rpc::ErrorInfo info;
-  if (!details.ParseFromString(status.error_details())) return answer;
   for (const google::protobuf::Any& detail : details.details()) {
     if (detail.UnpackTo(&info)) answer += " " + info.reason();
   }
@@ -135,7 +140,12 @@ grpc::Status Wire::spill(const wire_catalog::SpillRequest& request) {
   if (result.ok() != (result.error_code() == 0)) {
     return {grpc::StatusCode::UNKNOWN, "ok and error_code contradict each other"};
   }
-  return {static_cast<grpc::StatusCode>(result.error_code()), result.error_message()};
+  google::rpc::ErrorInfo info;
+  info.set_reason(result.error_reason());
+  google::rpc::Status details;
+  if (!result.ok()) details.add_details()->PackFrom(info);
+  return {static_cast<grpc::StatusCode>(result.error_code()), result.error_message(),
+          details.SerializeAsString()};
 }
 
 grpc::Status Wire::list(const wire_catalog::ListPayloadsRequest& request,

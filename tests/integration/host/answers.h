@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "google/rpc/status.pb.h"
 #include "host_process.h"
 #include "payload/manager/services/v1/admin_service.grpc.pb.h"
 #include "payload/manager/services/v1/catalog_service.grpc.pb.h"
@@ -24,6 +25,8 @@ namespace wire_services = payload::manager::services::v1;
 
 // "OK", "ABORTED PAYLOAD_LEASED": a status code and the reason of its ErrorInfo.
 std::string answer_of(const grpc::Status& status);
+// The same of an item's outcome.
+std::string answer_of(const google::rpc::Status& details);
 
 class Wire {
  public:
@@ -50,7 +53,7 @@ class Wire {
   grpc::Status release(const wire_core::LeaseID& id);
   grpc::Status promote(const wire_catalog::PromoteRequest& request,
                        wire_core::PayloadDescriptor* descriptor = nullptr);
-  // The outcome of the only payload, with its code and no reason; or the call's own failure.
+  // The outcome of the only payload, or the call's own failure.
   grpc::Status spill(const wire_catalog::SpillRequest& request);
   grpc::Status list(const wire_catalog::ListPayloadsRequest& request,
                     wire_catalog::ListPayloadsResponse* response = nullptr);

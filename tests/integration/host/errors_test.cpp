@@ -66,9 +66,9 @@ TEST_P(Errors, every_method_that_takes_an_id_refuses_unknown_and_malformed_ones)
   }
   wire_catalog::SpillRequest spill;
   *spill.add_ids() = unknown();
-  EXPECT_EQ(answer_of(wire_->spill(spill)), "NOT_FOUND");
+  EXPECT_EQ(answer_of(wire_->spill(spill)), "NOT_FOUND PAYLOAD_NOT_FOUND");
   *spill.mutable_ids(0) = id_of("short");
-  EXPECT_EQ(answer_of(wire_->spill(spill)), "INVALID_ARGUMENT");
+  EXPECT_EQ(answer_of(wire_->spill(spill)), "INVALID_ARGUMENT PAYLOAD_ID_MALFORMED");
   for (int n = 0; n < 256; ++n) *spill.add_ids() = unknown();
   EXPECT_EQ(answer_of(wire_->spill(spill)), "INVALID_ARGUMENT TOO_MANY_ITEMS");
 }
@@ -132,7 +132,7 @@ TEST_P(Errors, what_is_not_committed_can_only_be_written_and_deleted) {
   EXPECT_EQ(answer_of(wire_->promote(promote)), "FAILED_PRECONDITION PAYLOAD_NOT_COMMITTED");
   wire_catalog::SpillRequest spill;
   *spill.add_ids() = id;
-  EXPECT_EQ(answer_of(wire_->spill(spill)), "FAILED_PRECONDITION");
+  EXPECT_EQ(answer_of(wire_->spill(spill)), "FAILED_PRECONDITION PAYLOAD_NOT_COMMITTED");
   wire_core::PayloadDescriptor descriptor;
   EXPECT_EQ(answer_of(wire_->resolve(id, &descriptor)), "OK");
   EXPECT_EQ(descriptor.state(), wire_core::PAYLOAD_STATE_ALLOCATED);
@@ -151,7 +151,7 @@ TEST_P(Errors, a_leased_payload_is_not_moved_or_deleted_unless_forced) {
   EXPECT_EQ(answer_of(wire_->erase(id)), "ABORTED PAYLOAD_LEASED");
   wire_catalog::SpillRequest spill;
   *spill.add_ids() = id;
-  EXPECT_EQ(answer_of(wire_->spill(spill)), "ABORTED");
+  EXPECT_EQ(answer_of(wire_->spill(spill)), "ABORTED PAYLOAD_LEASED");
   EXPECT_EQ(answer_of(wire_->release(held.lease_id())), "OK");
   EXPECT_EQ(answer_of(wire_->release(held.lease_id())), "OK") << "a second release is fine";
   EXPECT_EQ(answer_of(wire_->spill(spill)), "OK");
@@ -204,10 +204,11 @@ TEST_P(Errors, moves_check_their_target) {
     int to;
     const char* answer;
   };
-  const Spill spills[] = {{"to a faster tier", on_disk, 2, "FAILED_PRECONDITION"},
-                          {"to where it is", on_disk, 3, "OK"},
-                          {"below its residency", stays, 3, "FAILED_PRECONDITION"},
-                          {"to the void, although durable", durable, 5, "FAILED_PRECONDITION"}};
+  const Spill spills[] = {
+      {"to a faster tier", on_disk, 2, "FAILED_PRECONDITION TARGET_NOT_SLOWER"},
+      {"to where it is", on_disk, 3, "OK"},
+      {"below its residency", stays, 3, "FAILED_PRECONDITION TARGET_BELOW_MIN_RESIDENCY"},
+      {"to the void, although durable", durable, 5, "FAILED_PRECONDITION TARGET_NOT_DURABLE"}};
   for (const Spill& item : spills) {
     wire_catalog::SpillRequest spill;
     *spill.add_ids() = item.id;

@@ -7,7 +7,7 @@
 #include "answers.h"
 #include "content.h"
 
-// What methods promise when they work: repeats, pages, and those that are still to come.
+// What methods promise when they work: repeats, pages, the end of a life.
 
 namespace pm::integration {
 namespace {
@@ -113,46 +113,6 @@ TEST_P(Methods, the_pages_of_a_list_show_each_payload_once_while_others_come_and
   ASSERT_TRUE(page.ok());
   EXPECT_EQ(page->total_count, 120);
   EXPECT_EQ(page->payloads.size(), 120u);
-}
-
-TEST_P(Methods, the_methods_of_the_contract_that_are_to_come_are_unimplemented) {
-  google::protobuf::Empty empty;
-  const std::string none = "UNIMPLEMENTED METHOD_UNKNOWN";
-  using Catalog = wire_services::PayloadCatalogService::Stub;
-  using Stream = wire_services::PayloadStreamService::Stub;
-  wire_catalog::ImportPayloadResponse imported;
-  wire_catalog::GetLineageResponse lineage;
-  wire_catalog::UpdatePayloadMetadataResponse updated;
-  wire_catalog::AppendPayloadMetadataEventResponse appended;
-  const auto catalog = [&](auto method, const auto& request, auto* response) {
-    return answer_of(wire_->call(wire_->catalog, method, request, response));
-  };
-  EXPECT_EQ(catalog(&Catalog::ImportPayload, wire_catalog::ImportPayloadRequest(), &imported),
-            none);
-  EXPECT_EQ(catalog(&Catalog::Prefetch, wire_catalog::PrefetchRequest(), &empty), none);
-  EXPECT_EQ(catalog(&Catalog::Pin, wire_catalog::PinRequest(), &empty), none);
-  EXPECT_EQ(catalog(&Catalog::Unpin, wire_catalog::UnpinRequest(), &empty), none);
-  EXPECT_EQ(catalog(&Catalog::AddLineage, wire_catalog::AddLineageRequest(), &empty), none);
-  EXPECT_EQ(catalog(&Catalog::GetLineage, wire_catalog::GetLineageRequest(), &lineage), none);
-  EXPECT_EQ(catalog(&Catalog::UpdatePayloadMetadata, wire_catalog::UpdatePayloadMetadataRequest(),
-                    &updated),
-            none);
-  EXPECT_EQ(catalog(&Catalog::AppendPayloadMetadataEvent,
-                    wire_catalog::AppendPayloadMetadataEventRequest(), &appended),
-            none);
-
-  wire_runtime::AppendResponse stream_appended;
-  EXPECT_EQ(answer_of(wire_->call(wire_->stream, &Stream::CreateStream,
-                                  wire_runtime::CreateStreamRequest(), &empty)),
-            none);
-  EXPECT_EQ(answer_of(wire_->call(wire_->stream, &Stream::Append, wire_runtime::AppendRequest(),
-                                  &stream_appended)),
-            none);
-  grpc::ClientContext context;
-  const auto reader = wire_->stream->Subscribe(&context, wire_runtime::SubscribeRequest());
-  wire_runtime::SubscribeResponse entry;
-  EXPECT_FALSE(reader->Read(&entry));
-  EXPECT_EQ(answer_of(reader->Finish()), none) << "Subscribe";
 }
 
 TEST_P(Methods, a_payload_is_gone_when_its_time_to_live_has_ended) {

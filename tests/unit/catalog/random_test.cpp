@@ -40,7 +40,7 @@ class RandomRun {
   std::uint64_t pick(std::uint64_t bound) { return random_() % bound; }
 
   void act() {
-    switch (pick(12)) {
+    switch (pick(15)) {
       case 0:
       case 1: {
         Allocate command;
@@ -64,6 +64,7 @@ class RandomRun {
         Delete command;
         command.id = some_id();
         command.force = pick(2) == 0;
+        command.only_uncommitted = pick(4) == 0;
         machine_.call(command);
         break;
       }
@@ -73,6 +74,7 @@ class RandomRun {
         command.tier = static_cast<TierIndex>(pick(2));
         command.drop_source = pick(3) == 0;
         command.best_effort = pick(3) == 0;
+        command.only_up = command.best_effort && pick(2) == 0;
         machine_.call(command);
         break;
       }
@@ -91,6 +93,27 @@ class RandomRun {
         command.lease = make_id(1'000'000 + leases_++);
         command.min_tier = pick(3) == 0 ? shm : no_tier;
         command.duration_ns = (1 + pick(10)) * second_ns;
+        if (pick(2) == 0) command.holder = std::string(1, static_cast<char>('a' + pick(3)));
+        machine_.call(command);
+        break;
+      }
+      case 12: {
+        RenewLease command;
+        command.lease = make_id(1'000'000 + pick(leases_ + 1));
+        command.duration_ns = (1 + pick(10)) * second_ns;
+        machine_.call(command);
+        break;
+      }
+      case 13: {
+        Pin command;
+        command.id = some_id();
+        if (pick(2) == 0) command.duration_ns = (1 + pick(10)) * second_ns;
+        machine_.call(command);
+        break;
+      }
+      case 14: {
+        Unpin command;
+        command.id = some_id();
         machine_.call(command);
         break;
       }
@@ -151,12 +174,21 @@ class RandomRun {
     std::uint64_t lsn = 0;
     machine_.catalog->list(UINT64_MAX, no_tier, 100'000, views, lsn);
     std::vector<std::uint64_t> payloads(facts.size());
+    std::uint64_t pinned = 0;
     for (const View& view : views) {
+      if (view.additions.pinned) ++pinned;
+      std::vector<LeaseView> leases;
+      OrderedIndex::Entry at{0, no_slot};
+      machine_.catalog->list_leases(view.id, 1'000'000, at, machine_.now, leases);
+      if (view.expires_at_ns == 0) {
+        ASSERT_EQ(leases.size(), view.leases);
+      }
       if (view.phase == Phase::lost) continue;
       ++payloads[view.tier];
       ASSERT_TRUE(objects_.contains(view.generation)) << "a descriptor without bytes";
       ASSERT_EQ(objects_.at(view.generation).tier, view.tier);
     }
+    ASSERT_EQ(counts.pinned, pinned);
     for (std::size_t tier = 0; tier < facts.size(); ++tier) {
       ASSERT_EQ(counts.tiers[tier].payloads, payloads[tier]);
     }

@@ -1,0 +1,71 @@
+#include <utility>
+
+#include "catalog.h"
+
+// Pins: what keeps a payload on its tier whatever the tier lacks.
+
+namespace pm::catalog {
+
+void Catalog::on(const Pin& command) {
+  Waiter waiter{.ticket = command.ticket};
+  if (is_repeat(command.request, command.ticket, waiter.request)) return;
+  const Slot slot = find_live(command.id, now_);
+  if (slot == no_slot || payloads_[slot].phase == Phase::allocating) {
+    return refuse(waiter, Reason::payload_not_found);
+  }
+  if (payloads_[slot].phase == Phase::lost) return refuse(waiter, Reason::payload_lost);
+  // A move down that has begun ends; one that only waits does not begin.
+  const Slot operation = payloads_[slot].operation;
+  if (operation != no_slot && operations_[operation].downward &&
+      operations_[operation].stage != Stage::running) {
+    abandon(operation, Reason::payload_pinned);
+  }
+  leave_victims(slot);
+  unindex_pin(slot);
+  Additions& additions = add_to(slot);
+  if (!additions.pinned) ++pinned_count_;
+  additions.pinned = true;
+  additions.pin_expires_at_ns =
+      command.duration_ns == 0 ? 0 : now_.wall_ns + static_cast<std::int64_t>(command.duration_ns);
+  index_pin(slot);
+  if (payloads_[slot].phase == Phase::committed) record_payload(slot);
+  answer_with_view(waiter, slot);
+}
+
+void Catalog::on(const Unpin& command) {
+  Waiter waiter{.ticket = command.ticket};
+  if (is_repeat(command.request, command.ticket, waiter.request)) return;
+  const Slot slot = find_live(command.id, now_);
+  Reply reply;
+  if (slot != no_slot && additions_of(slot).pinned) {
+    unpin(slot);
+    reply.lsn = payloads_[slot].lsn;
+  }
+  answer(waiter, std::move(reply));
+}
+
+void Catalog::unpin(Slot slot) {
+  unindex_pin(slot);
+  Additions& additions = add_to(slot);
+  additions.pinned = false;
+  additions.pin_expires_at_ns = 0;
+  --pinned_count_;
+  settle_additions(slot);
+  const Payload& payload = payloads_[slot];
+  if (payload.phase == Phase::committed) record_payload(slot);
+  join_victims(slot);
+  // Its tier may have looked in vain for somebody who can leave.
+  if (payload.listed != no_tier && !tiers_[payload.listed].waiting.empty()) pump(payload.listed);
+}
+
+void Catalog::index_pin(Slot slot) {
+  const std::int64_t ends = additions_of(slot).pin_expires_at_ns;
+  if (ends != 0) pin_due_.insert(static_cast<std::uint64_t>(ends), slot);
+}
+
+void Catalog::unindex_pin(Slot slot) {
+  const std::int64_t ends = additions_of(slot).pin_expires_at_ns;
+  if (ends != 0) pin_due_.remove(static_cast<std::uint64_t>(ends), slot);
+}
+
+}  // namespace pm::catalog
