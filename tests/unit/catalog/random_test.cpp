@@ -40,7 +40,19 @@ class RandomRun {
   std::uint64_t pick(std::uint64_t bound) { return random_() % bound; }
 
   void act() {
-    switch (pick(15)) {
+    const std::uint64_t kind = pick(15);
+    if (kind < 7) {
+      change_a_payload(kind);
+    } else {
+      hold_or_pass(kind);
+    }
+    for (std::uint64_t count = pick(3); count > 0 && !machine_.effects.empty(); --count) {
+      do_some_effect();
+    }
+  }
+
+  void change_a_payload(std::uint64_t kind) {
+    switch (kind) {
       case 0:
       case 1: {
         Allocate command;
@@ -87,6 +99,13 @@ class RandomRun {
         machine_.call(command);
         break;
       }
+      default: break;
+    }
+  }
+
+  // Leases, pins, time and those who go away.
+  void hold_or_pass(std::uint64_t kind) {
+    switch (kind) {
       case 7: {
         AcquireLease command;
         command.id = some_id();
@@ -126,9 +145,6 @@ class RandomRun {
       case 9: machine_.pass(pick(2 * second_ns)); break;
       case 10: machine_.apply(Cancel{1 + pick(machine_.ticket + 1)}); break;
       default: break;
-    }
-    for (std::uint64_t count = pick(3); count > 0 && !machine_.effects.empty(); --count) {
-      do_some_effect();
     }
   }
 
