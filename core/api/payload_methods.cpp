@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "commit_and_allocate.h"
 #include "google/protobuf/empty.pb.h"
 #include "ids.h"
 #include "methods.h"
@@ -55,28 +56,37 @@ bool read_retention(const Services& services, const Invocation& invocation,
          read_tier(services, invocation, policy.min_residency_tier(), retention.min_residency);
 }
 
-}  // namespace
-
-void allocate_payload(const Services& services, const Invocation& invocation) {
-  wire::AllocatePayloadRequest request;
-  if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
+// Replies and returns false when the request is wrong.
+bool read_allocation(const Services& services, const Invocation& invocation,
+                     const wire::AllocatePayloadRequest& request, catalog::Allocate& command) {
   if (request.preferred_tier() == core::TIER_UNSPECIFIED) {
-    return reply_error(invocation, catalog::Reason::tier_unspecified);
+    reply_error(invocation, catalog::Reason::tier_unspecified);
+    return false;
   }
-  catalog::Allocate command;
-  if (!read_tier(services, invocation, request.preferred_tier(), command.tier)) return;
-  if (!read_retention(services, invocation, request, command.retention)) return;
+  if (!read_tier(services, invocation, request.preferred_tier(), command.tier)) return false;
+  if (!read_retention(services, invocation, request, command.retention)) return false;
   constexpr std::uint64_t ms_ns = 1'000'000;
   if (request.ttl_ms() > duration_ms_max) {
-    return reply_error(invocation, RequestFault::ttl_too_long);
+    reply_error(invocation, RequestFault::ttl_too_long);
+    return false;
   }
-  command.request = request_key(invocation, request.request_id());
   command.id = random_payload_id();
   command.size_bytes = request.size_bytes();
   command.ttl_ns = request.ttl_ms() * ms_ns;
   command.layout = request.layout() == wire::MEMORY_LAYOUT_SLAB ? catalog::Layout::slab
                                                                 : catalog::Layout::segment;
   command.owner_uid = caller_uid(invocation);
+  return true;
+}
+
+}  // namespace
+
+void allocate_payload(const Services& services, const Invocation& invocation) {
+  wire::AllocatePayloadRequest request;
+  catalog::Allocate command;
+  if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
+  if (!read_allocation(services, invocation, request, command)) return;
+  command.request = request_key(invocation, request.request_id());
   command.deadline_ns = wait_deadline_ns(invocation);
   auto* call = new CommandCall(services, invocation,
                                &respond_with_descriptor<wire::AllocatePayloadResponse>, command.id);
@@ -90,6 +100,14 @@ void commit_payload(const Services& services, const Invocation& invocation) {
   if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
   if (!read_payload_id(invocation, request.id().value(), command.id)) return;
   command.request = request_key(invocation, request.request_id());
+  if (request.has_next()) {
+    catalog::Allocate next;
+    if (!read_allocation(services, invocation, request.next(), next)) return;
+    if (!request.request_id().empty()) {
+      next.request = request_key(invocation, request.request_id() + "#next");
+    }
+    return commit_and_allocate(services, invocation, command, next);
+  }
   auto* call = new CommandCall(services, invocation,
                                &respond_with_descriptor<wire::CommitPayloadResponse>, command.id);
   command.ticket = call->ticket();

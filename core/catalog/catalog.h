@@ -193,6 +193,7 @@ class Catalog {
   // room.cpp: admission, victims, those who wait for room
   enum class Room : std::uint8_t { coming, perhaps, never };
   std::uint64_t charge(TierIndex tier, std::uint64_t length) const;
+  bool has_free_room(TierIndex tier, std::uint64_t length) const;
   bool admit(Slot operation);
   void enqueue(Slot operation);
   void abandon(Slot operation, Reason reason);

@@ -47,6 +47,7 @@ struct Allocate {
   Layout layout = Layout::segment;
   std::uint32_t owner_uid = 0;
   std::uint64_t deadline_ns = 0;  // Monotonic; until then it waits for room. 0: the default.
+  bool only_if_free = false;      // Refused unless there is room now; nothing leaves for it.
 };
 
 struct Commit {

@@ -94,6 +94,9 @@ void Catalog::on(const Allocate& command) {
     return refuse(waiter, Reason::tier_keeps_no_bytes);
   }
   if (tier.failed) return refuse(waiter, Reason::tier_failed);
+  if (command.only_if_free && !has_free_room(command.tier, command.size_bytes)) {
+    return refuse(waiter, Reason::tier_full);
+  }
 
   const Slot slot = payloads_.add();
   Payload& payload = payloads_[slot];
@@ -111,6 +114,8 @@ void Catalog::on(const Allocate& command) {
   operations_[operation].layout = command.layout;
   operations_[operation].owner_uid = command.owner_uid;
   operations_[operation].deadline_ns = command.deadline_ns;
+  // A tier that says it is full all the same is not asked again: something would have to leave.
+  if (command.only_if_free) operations_[operation].attempts = allocate_attempts_max;
   attach(operation, waiter);
   if (admit(operation)) return;
   refuse_all(operation,
@@ -125,7 +130,8 @@ void Catalog::on(const Allocated& report) {
   const TierIndex tier = operation.tier;
   if (!report.outcome.ok()) {
     if (report.outcome.code == code_resource_exhausted &&
-        ++operation.attempts < allocate_attempts_max && !stopping_) {
+        operation.attempts + 1 < allocate_attempts_max && !stopping_) {
+      ++operation.attempts;
       // The tier is fuller than it should be: as if its room were taken by others.
       tiers_[tier].used_bytes -= operation.room_bytes;
       const std::uint64_t free = tiers_[tier].facts.capacity_bytes - tiers_[tier].used_bytes;

@@ -23,6 +23,14 @@ std::uint64_t Catalog::charge(TierIndex tier, std::uint64_t length) const {
   return (length + granularity - 1) / granularity * granularity;
 }
 
+// There is room for `length` that nobody waits for.
+bool Catalog::has_free_room(TierIndex index, std::uint64_t length) const {
+  const Tier& tier = tiers_[index];
+  const std::uint64_t bytes = charge(index, length);
+  return tier.waiting.empty() && bytes <= tier.facts.capacity_bytes &&
+         tier.used_bytes <= tier.facts.capacity_bytes - bytes;
+}
+
 // Takes the operation's room and runs it, or lets it wait. False: there will be no room, and
 // nothing was changed.
 bool Catalog::admit(Slot slot) {

@@ -31,6 +31,49 @@ class Methods : public testing::TestWithParam<const char*> {
   std::unique_ptr<Wire> wire_;
 };
 
+TEST_P(Methods, a_commit_brings_the_next_allocation_along) {
+  const auto commit = [&](const wire_catalog::CommitPayloadRequest& request,
+                          wire_catalog::CommitPayloadResponse* response) {
+    grpc::ClientContext context;
+    return answer_of(wire_->catalog->CommitPayload(&context, request, response));
+  };
+  wire_catalog::CommitPayloadRequest request;
+  *request.mutable_id() = wire_->make(wire_core::TIER_RAM, false);
+  request.mutable_next()->set_size_bytes(6'000);
+  wire_catalog::CommitPayloadResponse response;
+  EXPECT_EQ(commit(request, &response), "FAILED_PRECONDITION TIER_UNSPECIFIED");
+  request.mutable_next()->set_preferred_tier(wire_core::TIER_RAM);
+  request.set_request_id("once");
+  ASSERT_EQ(commit(request, &response), "OK");
+  EXPECT_EQ(response.payload_descriptor().state(), wire_core::PAYLOAD_STATE_ACTIVE);
+  EXPECT_EQ(response.next_descriptor().state(), wire_core::PAYLOAD_STATE_ALLOCATED);
+  EXPECT_EQ(response.next_descriptor().size_bytes(), 6'000u);
+  EXPECT_EQ(host_.segments().size(), 2u);
+
+  wire_catalog::CommitPayloadResponse again;
+  ASSERT_EQ(commit(request, &again), "OK");
+  EXPECT_EQ(again.SerializeAsString(), response.SerializeAsString());
+  EXPECT_EQ(host_.segments().size(), 2u) << "the repeat allocated once more";
+
+  *request.mutable_id() = response.next_descriptor().payload_id();
+  request.clear_request_id();
+  request.mutable_next()->set_size_bytes(0);
+  ASSERT_EQ(commit(request, &response), "OK") << "only the commit decides";
+  EXPECT_FALSE(response.has_next_descriptor());
+}
+
+TEST_P(Methods, a_commit_that_fails_gives_the_next_allocation_back) {
+  wire_catalog::CommitPayloadRequest request;
+  *request.mutable_id() = wire_->make(wire_core::TIER_RAM);
+  request.mutable_next()->set_size_bytes(6'000);
+  request.mutable_next()->set_preferred_tier(wire_core::TIER_RAM);
+  wire_catalog::CommitPayloadResponse response;
+  grpc::ClientContext context;
+  EXPECT_EQ(answer_of(wire_->catalog->CommitPayload(&context, request, &response)),
+            "FAILED_PRECONDITION PAYLOAD_ALREADY_COMMITTED");
+  EXPECT_TRUE(eventually([&] { return host_.segments().size() == 1u; }));
+}
+
 TEST_P(Methods, a_repeated_request_id_acts_once_and_gets_the_same_answer) {
   wire_catalog::AllocatePayloadRequest request;
   request.set_size_bytes(5'000);

@@ -16,6 +16,43 @@ TEST(room, allocate_refuses_when_tier_is_full_and_nobody_may_leave) {
   EXPECT_EQ(machine.charged(shm), 64 * kib);
 }
 
+TEST(room, allocate_only_if_free_makes_nobody_leave_and_waits_for_nothing) {
+  Machine machine;
+  for (std::uint64_t number = 1; number <= 15; ++number) machine.put(number, 4 * kib);
+  Allocate next;
+  next.size_bytes = 4 * kib;
+  next.tier = shm;
+  next.only_if_free = true;
+  next.id = make_id(16);
+  EXPECT_EQ(machine.finish(next).reason, Reason::none);
+  next.id = make_id(17);
+  const auto reply = machine.call(next);
+  ASSERT_TRUE(reply.has_value()) << "it waits";
+  EXPECT_EQ(reply->reason, Reason::tier_full);
+  EXPECT_TRUE(machine.effects.empty()) << "something leaves";
+  next.size_bytes = UINT64_MAX / 2;
+  EXPECT_NE(machine.call(next)->reason, Reason::none);
+  EXPECT_EQ(machine.charged(shm), 64 * kib);
+}
+
+TEST(room, allocate_only_if_free_makes_nobody_leave_when_the_tier_itself_is_full) {
+  Machine machine;
+  for (std::uint64_t number = 1; number <= 8; ++number) machine.put(number, 4 * kib);
+  Allocate next;
+  next.size_bytes = 4 * kib;
+  next.tier = shm;
+  next.only_if_free = true;
+  next.id = make_id(9);
+  EXPECT_FALSE(machine.call(next).has_value());
+  const Ticket ticket = machine.ticket;
+  constexpr std::int32_t resource_exhausted = 8;
+  machine.do_effect({resource_exhausted, "full"});
+  ASSERT_TRUE(machine.reply_to(ticket).has_value());
+  EXPECT_EQ(machine.reply_to(ticket)->reason, Reason::tier_full);
+  EXPECT_TRUE(machine.effects.empty()) << "something leaves";
+  EXPECT_EQ(machine.charged(shm), 32 * kib);
+}
+
 TEST(room, comes_from_the_least_recently_used) {
   Machine machine;
   for (std::uint64_t number = 1; number <= 16; ++number) machine.put(number, 4 * kib);
