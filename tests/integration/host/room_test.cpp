@@ -183,6 +183,36 @@ TEST_P(Room, what_memory_holds_survives_a_kill_as_far_as_the_catalog_does) {
   }
 }
 
+TEST_P(Room, what_is_granted_ahead_makes_nothing_leave) {
+  client::Client client = host_.client();
+  std::vector<Stored> stored;
+  for (std::uint64_t n = 0; n < capacity_bytes / payload_bytes; ++n) {
+    auto one = put(client, payload_bytes, n, {.ahead = true});
+    ASSERT_TRUE(one.ok()) << one.status().to_string();
+    stored.push_back(*std::move(one));
+  }
+  // The last commit asked for one more, too.
+  EXPECT_EQ(client.stats()->tiers.at(0).copies, stored.size());
+  for (const Stored& one : stored) {
+    EXPECT_EQ(client.resolve(one.descriptor.id)->tier, client::Tier::ram);
+    EXPECT_EQ(*digest_of(client, one.descriptor.id), one.digest);
+  }
+}
+
+TEST_P(Room, what_was_granted_ahead_is_given_back_with_the_client) {
+  client::Client watcher = host_.client();
+  {
+    client::Client client = host_.client();
+    for (std::uint64_t n = 0; n < 3; ++n) {
+      const auto stored = put(client, payload_bytes, n, {.ahead = true});
+      ASSERT_TRUE(stored.ok()) << stored.status().to_string();
+      EXPECT_EQ(*digest_of(watcher, stored->descriptor.id), stored->digest);
+    }
+    EXPECT_EQ(watcher.stats()->tiers.at(0).copies, 4u);
+  }
+  EXPECT_TRUE(eventually([&] { return watcher.stats()->tiers.at(0).copies == 3u; }));
+}
+
 INSTANTIATE_TEST_SUITE_P(repositories, Room, testing::Values("sqlite", "memory"),
                          [](const auto& info) { return std::string(info.param); });
 

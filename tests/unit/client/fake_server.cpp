@@ -81,18 +81,24 @@ class FakeServer::Catalog final : public services::PayloadCatalogService::Servic
     if (auto status = server_.enter("AllocatePayload"); !status.ok()) return status;
     server_.last_allocation_.clear();
     (void)google::protobuf::util::MessageToJsonString(*request, &server_.last_allocation_);
-    if (request->size_bytes() == 0) return {StatusCode::INVALID_ARGUMENT, "size_bytes is 0"};
+    return allocate(*request, reply->mutable_payload_descriptor());
+  }
+
+  // Under the lock.
+  grpc::Status allocate(const catalog::AllocatePayloadRequest& request,
+                        core::PayloadDescriptor* descriptor) {
+    if (request.size_bytes() == 0) return {StatusCode::INVALID_ARGUMENT, "size_bytes is 0"};
     Payload payload;
     payload.descriptor.mutable_payload_id()->set_value(server_.new_id());
     payload.descriptor.set_state(core::PAYLOAD_STATE_ALLOCATED);
     payload.descriptor.set_version(1);
-    payload.descriptor.set_size_bytes(request->size_bytes());
+    payload.descriptor.set_size_bytes(request.size_bytes());
     payload.created_ms = 1'700'000'000'000 + server_.next_id_;
-    const bool slab = request->layout() == catalog::MEMORY_LAYOUT_SLAB;
+    const bool slab = request.layout() == catalog::MEMORY_LAYOUT_SLAB;
     auto placed =
-        server_.place(&payload.descriptor, request->preferred_tier(), request->size_bytes(), slab);
+        server_.place(&payload.descriptor, request.preferred_tier(), request.size_bytes(), slab);
     if (!placed.ok()) return placed;
-    *reply->mutable_payload_descriptor() = server_.shown(payload);
+    *descriptor = server_.shown(payload);
     const std::string& id = payload.descriptor.payload_id().value();
     server_.order_.insert(server_.order_.begin(), id);
     server_.payloads_[id] = payload;
@@ -112,6 +118,9 @@ class FakeServer::Catalog final : public services::PayloadCatalogService::Servic
                                                                  : core::PAYLOAD_STATE_ACTIVE);
     payload->descriptor.set_version(2);
     *reply->mutable_payload_descriptor() = server_.shown(*payload);
+    if (request->has_next() && server_.enter("next").ok()) {
+      return allocate(request->next(), reply->mutable_next_descriptor());
+    }
     return grpc::Status::OK;
   }
 

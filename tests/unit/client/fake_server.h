@@ -35,7 +35,8 @@ class FakeServer {
 
   // From now on every descriptor goes through `distort` on its way out.
   void distort_descriptors(std::function<void(Descriptor&)> distort);
-  // From now on calls of `method` ("CommitPayload") fail; an OK status ends that.
+  // From now on calls of `method` ("CommitPayload") fail; an OK status ends that. "next" is the
+  // allocation that a commit asks for.
   void fail(const std::string& method, const grpc::Status& status);
   // As a host that dies does: every connection breaks. Bytes stay where they are.
   void die();

@@ -2,6 +2,7 @@
 
 #include "pm/client/client.h"
 
+#include <optional>
 #include <utility>
 
 #include "connection.h"
@@ -36,11 +37,23 @@ const std::string& Client::address() const noexcept { return connection_->addres
 
 Result<WritablePayload> Client::create(std::uint64_t size_bytes, CreateOptions options) noexcept {
   return guarded([&]() -> Result<WritablePayload> {
-    auto descriptor = allocate(size_bytes, options);
-    if (!descriptor) return descriptor.status();
     auto parts = std::make_unique<WritablePayload::Parts>();
     parts->connection = connection_;
-    parts->descriptor = *std::move(descriptor);
+    std::optional<Descriptor> granted;
+    if (options.ahead && options.request_id.empty()) {
+      parts->ahead = detail::allocate_request(size_bytes, options);
+      granted = connection_->grants().take(parts->ahead->SerializeAsString());
+      for (const PayloadId& id : connection_->grants().take_stale()) {
+        static_cast<void>(erase(id));  // A failure leaves it to the host's limit.
+      }
+    }
+    if (granted) {
+      parts->descriptor = *std::move(granted);
+    } else {
+      auto descriptor = allocate(size_bytes, options);
+      if (!descriptor) return descriptor.status();
+      parts->descriptor = *std::move(descriptor);
+    }
     // From here on the allocation is given back on every way out.
     WritablePayload payload(std::move(parts));
     auto mapped =
@@ -71,7 +84,7 @@ Result<Descriptor> Client::allocate(std::uint64_t size_bytes,
                                     const CreateOptions& options) noexcept {
   return guarded([&]() -> Result<Descriptor> {
     catalog::AllocatePayloadResponse reply;
-    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::AllocatePayload,
+    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::AsyncAllocatePayload,
                              detail::allocate_request(size_bytes, options), &reply));
     return detail::descriptor_from(reply.payload_descriptor());
   });
@@ -89,7 +102,8 @@ Result<Lease> Client::lease(const PayloadId& id, const LeaseOptions& options) no
     request.set_promotion_policy(detail::policy_to(options.policy));
     request.set_min_lease_duration_ms(options.duration_ms);
     runtime::AcquireReadLeaseResponse reply;
-    PM_TRY(connection_->call(connection_->data(), &DataStub::AcquireReadLease, request, &reply));
+    PM_TRY(
+        connection_->call(connection_->data(), &DataStub::AsyncAcquireReadLease, request, &reply));
     return detail::lease_from(reply);
   });
 }
@@ -103,7 +117,8 @@ Result<Descriptor> Client::resolve(const PayloadId& id) noexcept {
     runtime::ResolveSnapshotRequest request;
     detail::set_id(request.mutable_id(), id);
     runtime::ResolveSnapshotResponse reply;
-    PM_TRY(connection_->call(connection_->data(), &DataStub::ResolveSnapshot, request, &reply));
+    PM_TRY(
+        connection_->call(connection_->data(), &DataStub::AsyncResolveSnapshot, request, &reply));
     return detail::descriptor_from(reply.payload_descriptor());
   });
 }
@@ -123,7 +138,7 @@ Result<Descriptor> Client::promote(const PayloadId& id, Tier to,
     request.set_drop_source(options.drop_source);
     request.set_layout(detail::layout_to(options.layout));
     catalog::PromoteResponse reply;
-    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::Promote, request, &reply));
+    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::AsyncPromote, request, &reply));
     return detail::descriptor_from(reply.payload_descriptor());
   });
 }
@@ -139,7 +154,7 @@ Result<std::vector<SpillOutcome>> Client::spill(std::span<const PayloadId> ids,
     request.set_target_tier(detail::tier_to(options.to));
     request.set_request_id(options.request_id);
     catalog::SpillResponse reply;
-    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::Spill, request, &reply));
+    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::AsyncSpill, request, &reply));
     std::vector<SpillOutcome> outcomes;
     for (const auto& result : reply.results()) {
       auto outcome = detail::spill_outcome_from(result);
@@ -162,7 +177,8 @@ Result<Page> Client::list(const ListOptions& options) noexcept {
     request.set_page_size(options.page_size);
     request.set_page_token(options.page_token);
     catalog::ListPayloadsResponse reply;
-    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::ListPayloads, request, &reply));
+    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::AsyncListPayloads, request,
+                             &reply));
     Page page;
     for (const auto& message : reply.payloads()) {
       auto summary = detail::summary_from(message);
@@ -196,7 +212,7 @@ Status Client::list_each(ListOptions options,
 Result<Stats> Client::stats() noexcept {
   return guarded([&]() -> Result<Stats> {
     payload::manager::admin::v1::StatsResponse reply;
-    PM_TRY(connection_->call(connection_->admin(), &AdminStub::Stats,
+    PM_TRY(connection_->call(connection_->admin(), &AdminStub::AsyncStats,
                              payload::manager::admin::v1::StatsRequest(), &reply));
     return detail::stats_from(reply);
   });

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <thread>
 #include <utility>
 
 #include "google/rpc/error_details.pb.h"
@@ -18,6 +19,8 @@ constexpr const char* socket_below_runtime = "/payload-manager/payload-manager.s
 // A host that restarts is found again within this time.
 constexpr int reconnect_backoff_min_ms = 100;
 constexpr int reconnect_backoff_max_ms = 1000;
+constexpr std::uint32_t spin_us_max = 1000;
+constexpr std::chrono::seconds give_back_time(1);
 
 // Where a host listens unless configured otherwise: one of this user's own, or the machine's.
 std::string default_address() {
@@ -97,6 +100,38 @@ Connection::Connection(std::string address, ConnectOptions options,
       catalog_(payload::manager::services::v1::PayloadCatalogService::NewStub(channel)),
       data_(payload::manager::services::v1::PayloadDataService::NewStub(channel)),
       admin_(payload::manager::services::v1::PayloadAdminService::NewStub(channel)) {}
+
+Connection::~Connection() {
+  static_cast<void>(guarded([&]() -> Status {
+    // One deadline for all: a host that does not answer must not hold up who wants to end.
+    const auto deadline = std::chrono::system_clock::now() + give_back_time;
+    for (const PayloadId& id : grants_.take_all()) {
+      payload::manager::catalog::v1::DeleteRequest request;
+      request.mutable_id()->set_value(id.bytes.data(), id.bytes.size());
+      google::protobuf::Empty reply;
+      grpc::ClientContext context;
+      context.set_deadline(deadline);
+      static_cast<void>(catalog_->Delete(&context, request, &reply));
+    }
+    return {};
+  }));
+}
+
+void Connection::wait_for_event(grpc::CompletionQueue& queue) const {
+  void* tag = nullptr;
+  bool ok = false;
+  if (options_.spin_us != 0) {
+    const auto spin = std::chrono::microseconds(std::min(options_.spin_us, spin_us_max));
+    const auto end = std::chrono::steady_clock::now() + spin;
+    do {
+      const auto now = gpr_time_0(GPR_CLOCK_MONOTONIC);
+      if (queue.AsyncNext(&tag, &ok, now) == grpc::CompletionQueue::GOT_EVENT) return;
+      // Whoever waits for this processor may be the one who makes the answer.
+      std::this_thread::yield();
+    } while (std::chrono::steady_clock::now() < end);
+  }
+  queue.Next(&tag, &ok);
+}
 
 std::chrono::milliseconds Connection::deadline() const noexcept {
   // Ten years: longer ones overflow what the clock counts.

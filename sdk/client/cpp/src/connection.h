@@ -7,6 +7,7 @@
 #include <new>
 #include <string>
 
+#include "grants.h"
 #include "mapping.h"
 #include "payload/manager/services/v1/admin_service.grpc.pb.h"
 #include "payload/manager/services/v1/catalog_service.grpc.pb.h"
@@ -24,26 +25,40 @@ class Connection {
   static Result<std::shared_ptr<Connection>> make(std::string address, ConnectOptions options);
   Connection(std::string address, ConnectOptions options,
              const std::shared_ptr<grpc::Channel>& channel);
+  // Gives back what was granted ahead.
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
   const std::string& address() const noexcept { return address_; }
   Mapper& mapper() noexcept { return mapper_; }
   auto& catalog() noexcept { return *catalog_; }
   auto& data() noexcept { return *data_; }
   auto& admin() noexcept { return *admin_; }
+  Grants& grants() noexcept { return grants_; }
 
-  // Calls `method` of `stub` with the deadline of the options.
+  // Begins a call of a stub; the stubs' members named Async... are of this type.
   template <typename Stub, typename Request, typename Reply>
-  Status call(Stub& stub,
-              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
-              const Request& request, Reply* reply) {
+  using Begin = std::unique_ptr<grpc::ClientAsyncResponseReader<Reply>> (Stub::*)(
+      grpc::ClientContext*, const Request&, grpc::CompletionQueue*);
+
+  // Calls a method of `stub` with the deadline of the options, and waits for the answer.
+  template <typename Stub, typename Request, typename Reply>
+  Status call(Stub& stub, Begin<Stub, Request, Reply> begin, const Request& request, Reply* reply) {
     grpc::ClientContext context;
     if (options_.deadline_ms != 0) {
       context.set_deadline(std::chrono::system_clock::now() + deadline());
     }
-    return status_from((stub.*method)(&context, request, reply));
+    grpc::CompletionQueue queue;
+    grpc::Status status;
+    (stub.*begin)(&context, request, &queue)->Finish(reply, &status, nullptr);
+    wait_for_event(queue);
+    return status_from(status);
   }
 
  private:
+  // Looks for it for the options' spin_us, then sleeps.
+  void wait_for_event(grpc::CompletionQueue& queue) const;
   std::chrono::milliseconds deadline() const noexcept;
 
   const std::string address_;
@@ -55,6 +70,7 @@ class Connection {
   const std::unique_ptr<DataStub> data_;
   const std::unique_ptr<AdminStub> admin_;
   Mapper mapper_;
+  Grants grants_;
 };
 
 // Runs `body`; what the libraries below throw becomes a Status.

@@ -16,13 +16,28 @@ using detail::guarded;
 
 namespace detail {
 
-Result<Descriptor> commit(Connection& connection, const PayloadId& id,
-                          std::string_view request_id) {
+Result<Descriptor> commit(Connection& connection, const PayloadId& id, std::string_view request_id,
+                          const catalog::AllocatePayloadRequest* next) {
   catalog::CommitPayloadRequest request;
   set_id(request.mutable_id(), id);
   request.set_request_id(std::string(request_id));
+  Grants& grants = connection.grants();
+  const bool asks = next != nullptr && grants.begin();
+  if (asks) *request.mutable_next() = *next;
   catalog::CommitPayloadResponse reply;
-  PM_TRY(connection.call(connection.catalog(), &CatalogStub::CommitPayload, request, &reply));
+  const Status status =
+      connection.call(connection.catalog(), &CatalogStub::AsyncCommitPayload, request, &reply);
+  if (asks) {
+    auto granted = status.ok() && reply.has_next_descriptor()
+                       ? descriptor_from(reply.next_descriptor())
+                       : Result<Descriptor>(Status(Code::resource_exhausted, "not granted"));
+    if (granted.ok()) {
+      grants.keep(next->SerializeAsString(), *std::move(granted));
+    } else {
+      grants.give_up();
+    }
+  }
+  PM_TRY(status);
   return descriptor_from(reply.payload_descriptor());
 }
 
@@ -30,7 +45,7 @@ Status release(Connection& connection, const LeaseId& id) {
   runtime::ReleaseLeaseRequest request;
   set_id(request.mutable_lease_id(), id);
   google::protobuf::Empty reply;
-  return connection.call(connection.data(), &DataStub::ReleaseLease, request, &reply);
+  return connection.call(connection.data(), &DataStub::AsyncReleaseLease, request, &reply);
 }
 
 Status erase(Connection& connection, const PayloadId& id, bool force, std::string_view request_id) {
@@ -39,7 +54,7 @@ Status erase(Connection& connection, const PayloadId& id, bool force, std::strin
   request.set_force(force);
   request.set_request_id(std::string(request_id));
   google::protobuf::Empty reply;
-  return connection.call(connection.catalog(), &CatalogStub::Delete, request, &reply);
+  return connection.call(connection.catalog(), &CatalogStub::AsyncDelete, request, &reply);
 }
 
 }  // namespace detail
@@ -81,7 +96,8 @@ Result<Descriptor> WritablePayload::commit(std::string_view request_id) noexcept
     if (!parts_ || parts_->settled) return ended();
     // Committed bytes never change: the writable mapping goes first.
     parts_->mapped = {};
-    auto descriptor = detail::commit(*parts_->connection, parts_->descriptor.id, request_id);
+    auto descriptor = detail::commit(*parts_->connection, parts_->descriptor.id, request_id,
+                                     parts_->ahead ? &*parts_->ahead : nullptr);
     if (!descriptor) return descriptor.status();
     parts_->descriptor = *descriptor;
     parts_->settled = true;

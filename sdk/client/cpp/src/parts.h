@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "connection.h"
@@ -10,7 +11,10 @@
 namespace pm::client {
 
 namespace detail {
-Result<Descriptor> commit(Connection& connection, const PayloadId& id, std::string_view request_id);
+// With `next`, asks for such an allocation as well and keeps it for a create().
+Result<Descriptor> commit(
+    Connection& connection, const PayloadId& id, std::string_view request_id,
+    const payload::manager::catalog::v1::AllocatePayloadRequest* next = nullptr);
 Status release(Connection& connection, const LeaseId& id);
 Status erase(Connection& connection, const PayloadId& id, bool force, std::string_view request_id);
 }  // namespace detail
@@ -19,6 +23,8 @@ struct WritablePayload::Parts {
   std::shared_ptr<detail::Connection> connection;
   Descriptor descriptor;
   detail::MappedBytes mapped;
+  // The request for a payload like this one, to be granted ahead.
+  std::optional<payload::manager::catalog::v1::AllocatePayloadRequest> ahead;
   bool settled = false;  // Committed or deleted: nothing is left to give back.
 };
 
