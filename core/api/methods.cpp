@@ -16,6 +16,7 @@ Method find_method(std::string_view name) {
       {"/payload.manager.services.v1.PayloadCatalogService/Promote", &promote_payload},
       {"/payload.manager.services.v1.PayloadCatalogService/Spill", &spill_payloads},
       {"/payload.manager.services.v1.PayloadCatalogService/ListPayloads", &list_payloads},
+      {"/payload.manager.services.v1.PayloadCatalogService/UpdateLabels", &update_labels},
       {"/payload.manager.services.v1.PayloadDataService/ResolveSnapshot", &resolve_snapshot},
       {"/payload.manager.services.v1.PayloadDataService/AcquireReadLease", &acquire_read_lease},
       {"/payload.manager.services.v1.PayloadDataService/ReleaseLease", &release_lease},

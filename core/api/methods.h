@@ -50,8 +50,11 @@ void pin_payload(const Services& services, const Invocation& invocation);
 void unpin_payload(const Services& services, const Invocation& invocation);
 // read_methods.cpp
 void resolve_snapshot(const Services& services, const Invocation& invocation);
-void list_payloads(const Services& services, const Invocation& invocation);
 void stats(const Services& services, const Invocation& invocation);
+// list_methods.cpp
+void list_payloads(const Services& services, const Invocation& invocation);
+// label_methods.cpp
+void update_labels(const Services& services, const Invocation& invocation);
 // lease_methods.cpp
 void acquire_read_lease(const Services& services, const Invocation& invocation);
 void release_lease(const Services& services, const Invocation& invocation);

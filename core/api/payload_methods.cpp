@@ -3,6 +3,7 @@
 #include "commit_and_allocate.h"
 #include "google/protobuf/empty.pb.h"
 #include "ids.h"
+#include "labels.h"
 #include "methods.h"
 #include "payload/manager/catalog/v1/catalog.pb.h"
 
@@ -69,6 +70,15 @@ bool read_allocation(const Services& services, const Invocation& invocation,
   if (request.ttl_ms() > duration_ms_max) {
     reply_error(invocation, RequestFault::ttl_too_long);
     return false;
+  }
+  catalog::Labels labels;
+  const Status labelled = read_labels(request.labels(), labels);
+  if (!labelled.ok()) {
+    reply_error(invocation, labelled, {});
+    return false;
+  }
+  if (!labels.empty()) {
+    command.labels = std::make_shared<const catalog::Labels>(std::move(labels));
   }
   command.id = random_payload_id();
   command.size_bytes = request.size_bytes();

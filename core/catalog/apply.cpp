@@ -194,6 +194,8 @@ void Catalog::on(const Tick&) {
   while (const Slot slot = due(payload_due_, wall)) {
     // A writer that is still alive may write on: its block is kept a while longer.
     const bool written = payloads_[slot].phase == Phase::allocated;
+    // Each label stands in two indexes.
+    if (const auto& labels = additions_of(slot).labels) things += static_cast<int>(labels->size());
     erase(slot, written ? now_.mono_ns + limits_.orphan_grace_ns : 0);
   }
   while (const Slot slot = due(pin_due_, wall)) unpin(slot);

@@ -2,13 +2,17 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include "command.h"
 #include "hash_table.h"
+#include "label_index.h"
+#include "list_walk.h"
 #include "ordered_index.h"
 #include "payload.h"
+#include "size_index.h"
 #include "slots.h"
 
 namespace pm::catalog {
@@ -79,7 +83,13 @@ class Catalog {
   // unless it is no_tier.
   void list(std::uint64_t before_order, TierIndex tier, std::uint32_t count,
             std::vector<View>& views, std::uint64_t& lsn) const;
+  // The next payloads of a walk behind a place, at most `count`; nothing more follows when there
+  // are fewer. By size only when is_sorted_by_size().
+  void walk(const ListWalk& walk, const std::optional<ListPlace>& behind, std::uint32_t count,
+            std::vector<Listed>& found) const;
+  bool is_sorted_by_size() const { return sizes_.is_complete(); }
   std::uint64_t count_listed(TierIndex tier) const;
+  std::uint64_t count_labelled(const LabelTerm& term) const { return labels_.count(term); }
   Counts counts() const;
   // Leases on the copies of a payload, or of a holder: at most `count` behind `after`, which is
   // moved to the last one. They come in an order of their own, which no lease changes its place in.
@@ -179,6 +189,8 @@ class Catalog {
   void on(const Found& report);
   void on(const CopyGone& report);
   void on(const Mounted& report);
+  void on(const UpdateLabels& command);
+  void on(const IndexSizes& command);
   void on(const Tick& tick);
   void on(const Shutdown& shutdown);
   bool is_repeat(const RequestKey& key, Ticket ticket, Slot& request);
@@ -224,6 +236,7 @@ class Catalog {
   void remove_when_due(Slot doomed);
   void relist(Slot payload);
   void unlist(Slot payload);
+  void leave_tier_list(Slot payload);
   void leave_victims(Slot payload);
   void join_victims(Slot payload);
   std::int64_t due_wall_ns(const Payload& payload) const;
@@ -241,6 +254,12 @@ class Catalog {
   const Additions& additions_of(Slot payload) const;
   Additions& add_to(Slot payload);
   void settle_additions(Slot payload);
+
+  // lists.cpp
+  void join_lists(Slot payload);
+  void leave_lists(Slot payload);
+  template <typename Visit>
+  void visit_by_age(TierIndex tier, std::uint64_t from, bool forward, Visit visit) const;
 
   // operations.cpp: allocate, seal; what operations have in common
   Slot start_operation(Slot payload, Action action, TierIndex tier);
@@ -295,6 +314,8 @@ class Catalog {
   OrderedIndex request_due_;    // Wall.
   OrderedIndex pin_due_;        // Wall.
   OrderedIndex lost_;           // order -> payload
+  LabelIndex labels_;           // Of all that are listed.
+  SizeIndex sizes_;             // Of all that are listed.
 
   std::uint64_t pinned_count_ = 0;
 

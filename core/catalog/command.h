@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -46,8 +47,9 @@ struct Allocate {
   Retention retention;
   Layout layout = Layout::segment;
   std::uint32_t owner_uid = 0;
-  std::uint64_t deadline_ns = 0;  // Monotonic; until then it waits for room. 0: the default.
-  bool only_if_free = false;      // Refused unless there is room now; nothing leaves for it.
+  std::uint64_t deadline_ns = 0;         // Monotonic; until then it waits for room. 0: the default.
+  bool only_if_free = false;             // Refused unless there is room now; nothing leaves for it.
+  std::shared_ptr<const Labels> labels;  // Null: none.
 };
 
 struct Commit {
@@ -130,6 +132,18 @@ struct ReleaseLease {
   Id lease;
 };
 
+struct UpdateLabels {
+  Ticket ticket = 0;
+  RequestKey request;
+  Id id;
+  Labels set;                       // At most labels_max.
+  std::vector<std::string> remove;  // Sorted keys, none of them in `set`.
+};
+
+// Somebody wants lists in the order of size: makes the index for at most 256 payloads more, until
+// Catalog::is_sorted_by_size().
+struct IndexSizes {};
+
 // The caller of `ticket` no longer wants its answer; it gets request_cancelled if it still waits.
 struct Cancel {
   Ticket ticket = 0;
@@ -202,8 +216,8 @@ struct Tick {};
 struct Shutdown {};
 
 using Command = std::variant<Allocate, Commit, Delete, Pin, Unpin, Promote, Spill, AcquireLease,
-                             RenewLease, ReleaseLease, Cancel, Allocated, Sealed, Moved, Removed,
-                             Found, CopyGone, Mounted, Tick, Shutdown>;
+                             RenewLease, ReleaseLease, UpdateLabels, Cancel, Allocated, Sealed,
+                             Moved, Removed, Found, CopyGone, Mounted, IndexSizes, Tick, Shutdown>;
 
 // What earlier lives left is durable: it has this LSN, and new records have higher ones.
 inline constexpr std::uint64_t restored_lsn = 1;
@@ -236,6 +250,12 @@ struct LeaseView {
   TierIndex tier = no_tier;
   std::string holder;
   std::int64_t expires_at_ns = 0;  // Wall time, for people.
+};
+
+// A payload in a list.
+struct Listed {
+  View view;
+  std::uint64_t lsn = 0;  // What must be durable before it may be shown.
 };
 
 struct Reply {

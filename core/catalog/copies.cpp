@@ -187,7 +187,8 @@ void Catalog::relist(Slot slot) {
   const Copy* copy = shown(payload);
   const TierIndex tier = copy != nullptr ? copy->tier : no_tier;
   if (payload.listed == tier && tier != no_tier) return;
-  unlist(slot);
+  if (payload.listed == no_tier) join_lists(slot);
+  leave_tier_list(slot);
   payload.listed = tier;
   if (tier == no_tier) {
     if (payload.phase == Phase::lost) lost_.insert(payload.order, slot);
@@ -197,7 +198,14 @@ void Catalog::relist(Slot slot) {
   tiers_[tier].listed_bytes += payload.size_bytes;
 }
 
+// For good, or before its size changes; relist() follows then.
 void Catalog::unlist(Slot slot) {
+  const Payload& payload = payloads_[slot];
+  if (payload.listed != no_tier || payload.phase == Phase::lost) leave_lists(slot);
+  leave_tier_list(slot);
+}
+
+void Catalog::leave_tier_list(Slot slot) {
   Payload& payload = payloads_[slot];
   leave_victims(slot);
   if (payload.listed == no_tier) return;

@@ -88,6 +88,9 @@ void Catalog::on(const Allocate& command) {
   if (command.size_bytes == 0 || command.size_bytes > limits_.payload_bytes_max) {
     return refuse(waiter, Reason::payload_size_invalid);
   }
+  if (command.labels != nullptr && command.labels->size() > labels_max) {
+    return refuse(waiter, Reason::labels_full);
+  }
   if (command.tier >= tiers_.size()) return refuse(waiter, Reason::tier_unknown);
   const Tier& tier = tiers_[command.tier];
   if ((tier.facts.traits & traits_keeps_bytes) == 0) {
@@ -110,6 +113,7 @@ void Catalog::on(const Allocate& command) {
     payload.expires_at_ns = now_.wall_ns + static_cast<std::int64_t>(command.ttl_ns);
   }
   payload_by_id_.insert(slot);
+  if (command.labels != nullptr && !command.labels->empty()) add_to(slot).labels = command.labels;
   const Slot operation = start_operation(slot, Action::allocate, command.tier);
   operations_[operation].layout = command.layout;
   operations_[operation].owner_uid = command.owner_uid;

@@ -13,21 +13,27 @@
 namespace pm::catalog {
 
 // A set of (key, slot) pairs in order: what is due next, what was used least lately, what was made
-// last. A directory of runs of up to 128 pairs, so a pair costs 12 bytes and little more, and each
-// call O(log n) plus the length of a run.
-class OrderedIndex {
+// last. A directory of runs of up to 128 pairs, so with a key of 8 bytes a pair costs 12 bytes and
+// little more, and each call O(log n) plus the length of a run.
+template <typename Key>
+class OrderedIndexOf {
+  struct Run;
+
  public:
   struct Entry {
-    std::uint64_t key;
+    Key key;
     Slot slot;
     friend auto operator<=>(const Entry&, const Entry&) = default;
   };
+
+  // Runs are named by a pair that is not larger than their first; the first run takes the rest.
+  using Runs = std::map<Entry, std::unique_ptr<Run>>;
 
   std::uint64_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
 
   // The pair must not be in the index.
-  void insert(std::uint64_t key, Slot slot) {
+  void insert(const Key& key, Slot slot) {
     const Entry entry{key, slot};
     ++size_;
     if (runs_.empty()) {
@@ -51,7 +57,7 @@ class OrderedIndex {
   }
 
   // The pair must be in the index.
-  void remove(std::uint64_t key, Slot slot) {
+  void remove(const Key& key, Slot slot) {
     auto run = run_of({key, slot});
     run->second->remove(run->second->position({key, slot}));
     --size_;
@@ -80,7 +86,7 @@ class OrderedIndex {
   }
 
   // The largest pair whose key is smaller than `key`.
-  std::optional<Entry> before(std::uint64_t key) const {
+  std::optional<Entry> before(const Key& key) const {
     if (runs_.empty()) return std::nullopt;
     const Entry bound{key, no_slot};
     auto run = run_of(bound);
@@ -91,13 +97,52 @@ class OrderedIndex {
     return run->second->at(run->second->count - 1);
   }
 
+  // A place between two pairs, for walks either way. Valid until the index changes.
+  class Cursor {
+   public:
+    // The pair behind the place (in front of it), which moves past it; nothing at the end.
+    std::optional<Entry> forward() {
+      if (run_ != runs_->end() && position_ == run_->second->count) {
+        ++run_;
+        position_ = 0;
+      }
+      if (run_ == runs_->end()) return std::nullopt;
+      return run_->second->at(position_++);
+    }
+    std::optional<Entry> backward() {
+      if (position_ == 0) {
+        if (run_ == runs_->begin()) return std::nullopt;
+        --run_;
+        position_ = run_->second->count;
+      }
+      return run_->second->at(--position_);
+    }
+
+   private:
+    friend OrderedIndexOf;
+    const Runs* runs_ = nullptr;
+    typename Runs::const_iterator run_;
+    std::uint32_t position_ = 0;
+  };
+
+  // In front of every pair whose key is not smaller than `key`.
+  Cursor at(const Key& key) const {
+    Cursor cursor;
+    cursor.runs_ = &runs_;
+    cursor.run_ = runs_.begin();
+    if (runs_.empty()) return cursor;
+    cursor.run_ = run_of({key, no_slot});
+    cursor.position_ = cursor.run_->second->position({key, no_slot});
+    return cursor;
+  }
+
  private:
   static constexpr std::uint32_t run_items = 128;
 
   struct Run {
     std::uint32_t count = 0;
     std::array<Slot, run_items> slots;
-    std::array<std::uint64_t, run_items> keys;
+    std::array<Key, run_items> keys;
 
     Entry at(std::uint32_t position) const { return {keys[position], slots[position]}; }
 
@@ -140,19 +185,16 @@ class OrderedIndex {
     }
   };
 
-  // Runs are named by a pair that is not larger than their first; the first run takes the rest.
-  using Runs = std::map<Entry, std::unique_ptr<Run>>;
-
   template <typename RunMap>
   static auto find_run(RunMap& runs, const Entry& entry) {
     auto run = runs.upper_bound(entry);
     return run == runs.begin() ? run : std::prev(run);
   }
-  Runs::iterator run_of(const Entry& entry) { return find_run(runs_, entry); }
-  Runs::const_iterator run_of(const Entry& entry) const { return find_run(runs_, entry); }
+  typename Runs::iterator run_of(const Entry& entry) { return find_run(runs_, entry); }
+  typename Runs::const_iterator run_of(const Entry& entry) const { return find_run(runs_, entry); }
 
   // Joins a thin run with the one behind it when both fit into one.
-  void merge(Runs::iterator run) {
+  void merge(typename Runs::iterator run) {
     auto next = std::next(run);
     if (next == runs_.end()) return;
     Run& low = *run->second;
@@ -166,6 +208,15 @@ class OrderedIndex {
 
   Runs runs_;
   std::uint64_t size_ = 0;
+};
+
+using OrderedIndex = OrderedIndexOf<std::uint64_t>;
+
+// Two numbers, of which the first counts more.
+struct WideKey {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  friend auto operator<=>(const WideKey&, const WideKey&) = default;
 };
 
 }  // namespace pm::catalog

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "catalog.h"
@@ -48,36 +47,15 @@ Reason Catalog::resolve(const Id& id, const Clocks& now, View& view, std::uint64
 
 void Catalog::list(std::uint64_t before_order, TierIndex tier, std::uint32_t count,
                    std::vector<View>& views, std::uint64_t& lsn) const {
-  // One sorted list a tier, and one of what is lost; the newest head goes first.
-  std::vector<const OrderedIndex*> sources;
-  if (tier != no_tier) {
-    if (tier < tiers_.size()) sources.push_back(&tiers_[tier].listed);
-  } else {
-    for (const Tier& each : tiers_) sources.push_back(&each.listed);
-    sources.push_back(&lost_);
+  if (views.size() >= count) return;
+  std::vector<Listed> found;
+  ListWalk all;
+  all.tier = tier;
+  walk(all, ListPlace{0, before_order}, count - static_cast<std::uint32_t>(views.size()), found);
+  for (Listed& each : found) {
+    views.push_back(std::move(each.view));
+    lsn = std::max(lsn, each.lsn);
   }
-  std::vector<std::optional<OrderedIndex::Entry>> heads;
-  for (const OrderedIndex* source : sources) heads.push_back(source->before(before_order));
-  while (views.size() < count) {
-    std::size_t newest = heads.size();
-    for (std::size_t index = 0; index < heads.size(); ++index) {
-      if (heads[index] && (newest == heads.size() || heads[index]->key > heads[newest]->key)) {
-        newest = index;
-      }
-    }
-    if (newest == heads.size()) return;
-    const Payload& payload = payloads_[heads[newest]->slot];
-    views.push_back(view_of(heads[newest]->slot));
-    lsn = std::max(lsn, payload.lsn);
-    heads[newest] = sources[newest]->before(heads[newest]->key);
-  }
-}
-
-std::uint64_t Catalog::count_listed(TierIndex tier) const {
-  if (tier != no_tier) return tier < tiers_.size() ? tiers_[tier].listed.size() : 0;
-  std::uint64_t total = lost_.size();
-  for (const Tier& each : tiers_) total += each.listed.size();
-  return total;
 }
 
 Counts Catalog::counts() const {
