@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "slots.h"
 
@@ -26,7 +27,7 @@ class OrderedIndexOf {
     friend auto operator<=>(const Entry&, const Entry&) = default;
   };
 
-  // Runs are named by a pair that is not larger than their first; the first run takes the rest.
+  // Runs are named by a pair that is not larger than their first.
   using Runs = std::map<Entry, std::unique_ptr<Run>>;
 
   std::uint64_t size() const { return size_; }
@@ -41,6 +42,11 @@ class OrderedIndexOf {
       return;
     }
     auto run = run_of(entry);
+    if (entry < run->first) {
+      auto node = runs_.extract(run);
+      node.key() = entry;
+      run = runs_.insert(std::move(node)).position;
+    }
     if (run->second->count == run_items) {
       // A pair behind all others opens a run of its own, so that growing keys leave full runs.
       if (std::next(run) == runs_.end() && run->second->at(run_items - 1) < entry) {

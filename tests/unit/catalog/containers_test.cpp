@@ -46,6 +46,14 @@ TEST(ordered_index, agrees_with_a_set_over_random_changes) {
     if (before) {
       ASSERT_EQ(std::pair(before->key, before->slot), *std::prev(wanted_before));
     }
+    OrderedIndex::Cursor cursor = index.at(key);
+    const auto behind = cursor.forward();
+    ASSERT_EQ(behind.has_value(), wanted_before != model.end());
+    if (behind) {
+      ASSERT_EQ(std::pair(behind->key, behind->slot), *wanted_before);
+      ASSERT_EQ(cursor.backward(), behind) << "a step there and back";
+    }
+    ASSERT_EQ(cursor.backward(), before);
   }
 }
 
@@ -61,6 +69,27 @@ TEST(ordered_index, walks_everything_in_order_forwards_and_backwards) {
     ASSERT_EQ(entry->key, --wanted);
   }
   EXPECT_EQ(wanted, 1u);
+  OrderedIndex::Cursor cursor = index.at(0);
+  while (const auto entry = cursor.forward()) ASSERT_EQ(entry->key, wanted++);
+  EXPECT_EQ(wanted, 10'001u);
+  while (const auto entry = cursor.backward()) ASSERT_EQ(entry->key, --wanted);
+  EXPECT_EQ(wanted, 1u);
+}
+
+TEST(ordered_index, stays_in_order_when_ever_smaller_pairs_come) {
+  OrderedIndex index;
+  for (std::uint64_t key = 1000; key > 0; --key) index.insert(key, 1);
+  index.remove(1000, 1);
+  index.insert(1001, 1);
+  std::uint64_t wanted = 1;
+  for (auto entry = index.first(); entry; entry = index.after(*entry)) {
+    ASSERT_EQ(entry->key, wanted);
+    wanted += wanted == 999 ? 2 : 1;
+  }
+  EXPECT_EQ(wanted, 1002u);
+  for (std::uint64_t key = 1; key < 1000; ++key) index.remove(key, 1);
+  index.remove(1001, 1);
+  EXPECT_FALSE(index.first());
 }
 
 struct Item {
