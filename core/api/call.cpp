@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "ids.h"
 #include "stream_call.h"
 
@@ -188,6 +190,21 @@ catalog::RequestKey request_key(const Invocation& invocation, const std::string&
   key.digest = digest;
   key.given = true;
   return key;
+}
+
+catalog::RequestKey request_key(const Invocation& invocation, const std::string& request_id,
+                                const google::protobuf::MessageLite& request) {
+  if (request_id.empty()) return {};
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    out.SetSerializationDeterministic(true);
+    request.SerializeToCodedStream(&out);
+  }
+  Invocation ordered = invocation;
+  ordered.request = bytes;
+  return request_key(ordered, request_id);
 }
 
 }  // namespace pm::api

@@ -116,6 +116,9 @@ Status status_of(const catalog::Reply& reply);
 
 // (principal, request id) and a hash of the request, when the client gave an id.
 catalog::RequestKey request_key(const Invocation& invocation, const std::string& request_id);
+// The same for a request with a map, whose entries a client may send in another order each time.
+catalog::RequestKey request_key(const Invocation& invocation, const std::string& request_id,
+                                const google::protobuf::MessageLite& request);
 
 // A call of one command, whose ticket it is.
 class CommandCall final : public Call, private ledger::ReplyHandler {

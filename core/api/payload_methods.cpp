@@ -96,7 +96,7 @@ void allocate_payload(const Services& services, const Invocation& invocation) {
   catalog::Allocate command;
   if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
   if (!read_allocation(services, invocation, request, command)) return;
-  command.request = request_key(invocation, request.request_id());
+  command.request = request_key(invocation, request.request_id(), request);
   command.deadline_ns = wait_deadline_ns(invocation);
   auto* call = new CommandCall(services, invocation,
                                &respond_with_descriptor<wire::AllocatePayloadResponse>, command.id);
@@ -113,8 +113,9 @@ void commit_payload(const Services& services, const Invocation& invocation) {
   if (request.has_next()) {
     catalog::Allocate next;
     if (!read_allocation(services, invocation, request.next(), next)) return;
+    command.request = request_key(invocation, request.request_id(), request);
     if (!request.request_id().empty()) {
-      next.request = request_key(invocation, request.request_id() + "#next");
+      next.request = request_key(invocation, request.request_id() + "#next", request);
     }
     return commit_and_allocate(services, invocation, command, next);
   }

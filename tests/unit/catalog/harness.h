@@ -147,6 +147,13 @@ class Machine {
     command.best_effort = best_effort;
     return finish(command);
   }
+  Reply label(std::uint64_t number, Labels set, std::vector<std::string> remove = {}) {
+    UpdateLabels command;
+    command.id = make_id(number);
+    command.set = std::move(set);
+    command.remove = std::move(remove);
+    return finish(command);
+  }
   void release(std::uint64_t lease_number) {
     ReleaseLease command;
     command.lease = make_id(lease_number);

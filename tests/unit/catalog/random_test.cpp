@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "harness.h"
@@ -46,9 +47,24 @@ class RandomRun {
     } else {
       hold_or_pass(kind);
     }
+    change_labels();
     for (std::uint64_t count = pick(3); count > 0 && !machine_.effects.empty(); --count) {
       do_some_effect();
     }
+  }
+
+  void change_labels() {
+    if (pick(12) == 0) {
+      UpdateLabels command;
+      command.id = some_id();
+      command.set = some_labels();
+      if (pick(2) == 0) command.remove = {"x", "y"};
+      for (const Label& label : command.set) {
+        if (label.key == "x" || label.key == "y") command.remove.clear();
+      }
+      machine_.call(command);
+    }
+    if (pick(200) == 0) machine_.apply(IndexSizes{});
   }
 
   void change_a_payload(std::uint64_t kind) {
@@ -62,6 +78,7 @@ class RandomRun {
         if (pick(3) == 0) command.ttl_ns = (1 + pick(20)) * second_ns;
         command.retention.priority = static_cast<Priority>(1 + pick(4));
         command.retention.require_durable = pick(5) == 0;
+        if (pick(3) == 0) command.labels = std::make_shared<const Labels>(some_labels());
         machine_.call(command);
         break;
       }
@@ -148,6 +165,15 @@ class RandomRun {
     }
   }
 
+  Labels some_labels() {
+    Labels labels;
+    for (const char* key : {"a", "b", "c"}) {
+      if (pick(3) == 0) labels.push_back({key, std::to_string(pick(3))});
+    }
+    if (pick(4) == 0) labels.push_back({pick(2) == 0 ? "x" : "y", ""});
+    return labels;
+  }
+
   Id some_id() { return make_id(next_ > 12 ? next_ - 1 - pick(12) : 1 + pick(next_)); }
 
   // Effects end in any order, one in eight of them badly.
@@ -208,6 +234,43 @@ class RandomRun {
     for (std::size_t tier = 0; tier < facts.size(); ++tier) {
       ASSERT_EQ(counts.tiers[tier].payloads, payloads[tier]);
     }
+    check_lists(views);
+  }
+
+  std::vector<std::uint64_t> walk(const ListWalk& walk) const {
+    std::vector<Listed> found;
+    machine_.catalog->walk(walk, std::nullopt, 100'000, found);
+    std::vector<std::uint64_t> orders;
+    for (const Listed& listed : found) orders.push_back(listed.view.order);
+    return orders;
+  }
+
+  // What the indexes of labels and sizes hold, against all payloads, newest first.
+  void check_lists(std::vector<View>& views) const {
+    std::map<std::pair<std::string, std::string>, std::vector<std::uint64_t>> labelled;
+    std::map<std::string, std::vector<std::uint64_t>> keyed;
+    for (const View& view : views) {
+      if (view.additions.labels == nullptr) continue;
+      for (const Label& label : *view.additions.labels) {
+        labelled[{label.key, label.value}].push_back(view.order);
+        keyed[label.key].push_back(view.order);
+      }
+    }
+    for (const char* key : {"a", "b", "c", "x", "y"}) {
+      ASSERT_EQ(walk({ListOrder::newest_first, no_tier, LabelTerm{key, {}}}), keyed[key]);
+      for (const char* value : {"0", "1", "2", ""}) {
+        const LabelTerm term{key, value};
+        ASSERT_EQ(machine_.catalog->count_labelled(term), (labelled[{key, value}].size()));
+        ASSERT_EQ(walk({ListOrder::newest_first, no_tier, term}), (labelled[{key, value}]));
+      }
+    }
+    if (!machine_.catalog->is_sorted_by_size()) return;
+    std::sort(views.begin(), views.end(), [](const View& a, const View& b) {
+      return std::pair(a.size_bytes, a.order) < std::pair(b.size_bytes, b.order);
+    });
+    std::vector<std::uint64_t> by_size;
+    for (const View& view : views) by_size.push_back(view.order);
+    ASSERT_EQ(walk({ListOrder::smallest_first, no_tier, {}}), by_size);
   }
 
   // When everything has ended, everything is accounted for and nothing is left behind.
