@@ -178,16 +178,16 @@ void list_payloads(const Services& services, const Invocation& invocation) {
   const std::uint64_t identity = identity_of(request, query.order);
   const auto reader = std::make_shared<ListReader>(services.ledger, std::move(query));
   const std::uint32_t at_once = std::min(candidates_at_once, budget);
-  if (!reader->lacks_size_index() && reader->read(at_once)) {
+  if (!reader->lacks_size_index() && (reader->read(at_once) || at_once == budget)) {
     return answer(services, invocation, identity, reader);
   }
-  services.reader.after(0, [services, invocation = kept(invocation), identity, reader, at_once,
-                            budget](bool can_read) {
-    if (!can_read) return reply_error(invocation, catalog::Reason::shutting_down);
-    reader->make_size_index();
-    reader->read(budget - std::min(budget, at_once) + 1);
-    answer(services, invocation, identity, reader);
-  });
+  services.reader.after(
+      0, [services, invocation = kept(invocation), identity, reader, budget](bool can_read) {
+        if (!can_read) return reply_error(invocation, catalog::Reason::shutting_down);
+        reader->make_size_index();
+        reader->read(budget);
+        answer(services, invocation, identity, reader);
+      });
 }
 
 }  // namespace pm::api

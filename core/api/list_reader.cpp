@@ -70,9 +70,8 @@ std::uint32_t ListReader::slice_size() const {
 }
 
 bool ListReader::read(std::uint32_t candidates) {
-  std::uint32_t seen = 0;
   while (!ended_ && found_.size() < query_.count) {
-    if (seen >= candidates) return false;
+    if (seen_ >= candidates) return false;
     const std::uint32_t asked = slice_size();
     slice_.clear();
     ledger_.read([&](const Catalog& catalog, const Clocks&) {
@@ -87,7 +86,7 @@ bool ListReader::read(std::uint32_t candidates) {
         ended_ = false;  // This one is left.
         break;
       }
-      ++seen;
+      ++seen_;
       next_ = catalog::ListPlace{listed.view.size_bytes, listed.view.order};
       if (!fits(listed.view)) continue;
       ++fitting_;

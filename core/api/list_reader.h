@@ -32,7 +32,8 @@ class ListReader {
   // Takes the lock for 256 payloads at a time until it is there. [worker]
   void make_size_index();
 
-  // Looks at `candidates` more, at most; false when there are more to look at for this page.
+  // Goes on until about `candidates` have been looked at in all; false when the page has room for
+  // more and they are not all.
   bool read(std::uint32_t candidates);
 
   const std::vector<catalog::Listed>& found() const { return found_; }
@@ -53,6 +54,7 @@ class ListReader {
   catalog::ListWalk walk_;
   bool planned_ = false;
   bool ended_ = false;  // Nothing can be found, or nothing more.
+  std::uint32_t seen_ = 0;
   std::vector<catalog::Listed> slice_;
   std::size_t fitting_ = 0;  // Of the slice before.
   std::vector<catalog::Listed> found_;

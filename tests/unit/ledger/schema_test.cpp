@@ -64,6 +64,27 @@ TEST(schema, keeps_every_field_of_a_payload) {
   EXPECT_EQ(read->copies[1].cookie.length, catalog::cookie_bytes_max);
 }
 
+TEST(schema, keeps_what_only_some_payloads_have) {
+  catalog::PayloadRecord written = full_record();
+  EXPECT_EQ(round_trip(written, read_payload)->additions.labels, nullptr);
+  const catalog::Labels labels{{"a.b/c", "= \xc3\xa4 = "}, {"empty", ""}, {"z", "2"}};
+  written.additions.labels = std::make_shared<const catalog::Labels>(labels);
+  written.additions.pinned = true;
+  written.additions.pin_expires_at_ns = INT64_MAX;
+  written.additions.has_metadata = true;
+  written.additions.metadata_events = UINT32_MAX;
+  written.additions.parents = 3;
+  const auto read = round_trip(written, read_payload);
+  ASSERT_TRUE(read.ok()) << read.status().to_string();
+  ASSERT_NE(read->additions.labels, nullptr);
+  EXPECT_EQ(*read->additions.labels, labels);
+  EXPECT_TRUE(read->additions.pinned);
+  EXPECT_EQ(read->additions.pin_expires_at_ns, INT64_MAX);
+  EXPECT_TRUE(read->additions.has_metadata);
+  EXPECT_EQ(read->additions.metadata_events, UINT32_MAX);
+  EXPECT_EQ(read->additions.parents, 3u);
+}
+
 TEST(schema, finds_tiers_by_name_when_their_order_has_changed) {
   const auto read = round_trip(full_record(), read_payload, {"disk", "new", "shm"});
   ASSERT_TRUE(read.ok());
@@ -100,8 +121,12 @@ TEST(schema, keeps_the_answer_of_a_request) {
   written.reply.view.generation = 12;
   written.reply.view.cookie.length = 2;
   written.reply.view.cookie.bytes = {0, 9};
+  const catalog::Labels labels{{"a", "1"}, {"b", ""}};
+  written.reply.view.additions.labels = std::make_shared<const catalog::Labels>(labels);
   const auto read = round_trip(written, read_request);
   ASSERT_TRUE(read.ok()) << read.status().to_string();
+  ASSERT_NE(read->reply.view.additions.labels, nullptr);
+  EXPECT_EQ(*read->reply.view.additions.labels, labels);
   EXPECT_EQ(read->digest, written.digest);
   EXPECT_EQ(read->reply.view.size_bytes, 77u);
   EXPECT_EQ(read->reply.view.tier, 1);
