@@ -70,8 +70,8 @@ void HostProcess::write_config() const {
       << "\"\ndrain_ms_max = " << options_.drain_ms_max << "\n[plugins]\ndirectories = [\""
       << (build_directory() / "lib/payload-manager").string() << "\"";
   if (!options_.plugin_directory.empty()) out << ", \"" << options_.plugin_directory << "\"";
-  out << "]\n[limits]\nallocate_wait_ms_max = " << options_.allocate_wait_ms_max
-      << "\n[recovery]\norphan_grace_ms = " << options_.orphan_grace_ms
+  out << "]\n[limits]\nallocate_wait_ms_max = " << options_.allocate_wait_ms_max << '\n'
+      << options_.limits << "[recovery]\norphan_grace_ms = " << options_.orphan_grace_ms
       << "\nquarantine_ms = " << options_.quarantine_ms
       << "\n[repository]\nplugin = \"org.payload-manager.repository-" << options_.repository
       << "\"\n[repository.config]\n";

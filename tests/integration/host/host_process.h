@@ -33,6 +33,7 @@ struct HostOptions {
   std::uint64_t orphan_grace_ms = 200;
   std::uint64_t quarantine_ms = 200;
   std::string shm_keys;          // More lines of [[tier]] shm.
+  std::string limits;            // More lines of [limits].
   std::string more;              // More sections.
   std::string plugin_directory;  // One more, besides the one of the build.
 };
