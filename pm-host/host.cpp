@@ -42,6 +42,9 @@ EngineOptions engine_options(const HostConfig& config) {
   options.uncommitted_ms_max = config.limits.uncommitted_ms_max;
   options.request_ids_max =
       static_cast<decltype(options.request_ids_max)>(config.limits.request_ids_max);
+  options.streams_max = static_cast<decltype(options.streams_max)>(config.limits.streams_max);
+  options.consumer_groups_max =
+      static_cast<decltype(options.consumer_groups_max)>(config.limits.consumer_groups_max);
   options.payload_bytes_max = config.limits.payload_bytes_max;
   options.orphan_grace_ms = config.recovery.orphan_grace_ms;
   options.quarantine_ms = config.recovery.quarantine_ms;

@@ -97,6 +97,10 @@ void reply_message(const Invocation& invocation, const google::protobuf::Message
                    bool done) {
   thread_local std::string bytes;
   message.SerializeToString(&bytes);
+  reply_bytes(invocation, bytes, done);
+}
+
+void reply_bytes(const Invocation& invocation, std::string_view bytes, bool done) {
   pm_reply_t reply{};
   reply.size = sizeof reply;
   reply.done = done ? 1 : 0;

@@ -24,6 +24,7 @@ class Call;
 class Delivery;
 class RepositoryReader;
 class StreamCall;
+class StreamHub;
 
 // The calls that wait, by id, so that they can be cancelled. [thread-safe]
 class CallRegistry {
@@ -62,6 +63,7 @@ struct Services {
   CallRegistry& calls;
   RepositoryReader& reader;
   Delivery& delivery;
+  StreamHub& streams;
 };
 
 // One invocation of a method, as a frontend made it. Valid during the frontend's call().
@@ -80,6 +82,8 @@ Invocation kept(const Invocation& invocation);
 // `done` is false for all but the last reply of a streaming call.
 void reply_message(const Invocation& invocation, const google::protobuf::MessageLite& message,
                    bool done = true);
+// The same with a message that is serialized already.
+void reply_bytes(const Invocation& invocation, std::string_view bytes, bool done = true);
 void reply_error(const Invocation& invocation, const Status& status, const ErrorFacts& facts);
 void reply_error(const Invocation& invocation, catalog::Reason reason,
                  const ErrorFacts& facts = {});

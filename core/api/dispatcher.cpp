@@ -23,7 +23,9 @@ namespace pm::api {
 
 Dispatcher::Dispatcher(ledger::Ledger& ledger, const TierTable& tiers,
                        const pm_repository_t* repository)
-    : reader_(repository, ledger), services_{ledger, tiers, calls_, reader_, delivery_} {
+    : reader_(repository, ledger), services_{ledger, tiers, calls_, reader_, delivery_, streams_} {
+  ledger.on_stream_notice(
+      [this](const catalog::StreamNotice& notice) { streams_.on_notice(notice); });
   engine_.engine_data = this;
   engine_.call = &Dispatcher::call;
   engine_.cancel = &Dispatcher::cancel;

@@ -7,6 +7,7 @@
 #include "call.h"
 #include "delivery.h"
 #include "repository_reader.h"
+#include "stream_hub.h"
 
 namespace pm::api {
 
@@ -40,6 +41,7 @@ class Dispatcher {
   CallRegistry calls_;
   RepositoryReader reader_;
   Delivery delivery_;
+  StreamHub streams_;
   Services services_;
   std::atomic<bool> streams_end_{false};
   pm_engine_t engine_{};

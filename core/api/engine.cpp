@@ -30,6 +30,7 @@ catalog::Limits limits_of(const EngineOptions& options) {
   limits.uncommitted_max_ns = options.uncommitted_ms_max * ms_ns;
   limits.orphan_grace_ns = options.orphan_grace_ms * ms_ns;
   limits.requests_max = options.request_ids_max;
+  limits.streams = {options.streams_max, options.consumer_groups_max};
   limits.quarantine_until_ns = ledger::monotonic_now_ns() + options.quarantine_ms * ms_ns;
   return limits;
 }

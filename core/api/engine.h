@@ -32,6 +32,8 @@ struct EngineOptions {
   std::uint64_t allocate_wait_ms_max = 10'000;
   std::uint64_t uncommitted_ms_max = 3'600'000;
   std::uint32_t request_ids_max = 100'000;
+  std::uint32_t streams_max = 100'000;
+  std::uint32_t consumer_groups_max = 1'000;  // Of a stream.
   std::uint64_t payload_bytes_max = 128ULL << 30;
   std::uint64_t orphan_grace_ms = 120'000;
   std::uint64_t quarantine_ms = 120'000;

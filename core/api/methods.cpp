@@ -33,6 +33,15 @@ Method find_method(std::string_view name) {
       {"/payload.manager.services.v1.PayloadDataService/RenewLease", &renew_lease},
       {"/payload.manager.services.v1.PayloadDataService/ListLeases", &list_leases},
       {"/payload.manager.services.v1.PayloadAdminService/Stats", &stats},
+      {"/payload.manager.services.v1.PayloadStreamService/CreateStream", &create_stream},
+      {"/payload.manager.services.v1.PayloadStreamService/DeleteStream", &delete_stream},
+      {"/payload.manager.services.v1.PayloadStreamService/Append", &append_to_stream},
+      {"/payload.manager.services.v1.PayloadStreamService/Read", &read_stream},
+      {"/payload.manager.services.v1.PayloadStreamService/Subscribe", &subscribe},
+      {"/payload.manager.services.v1.PayloadStreamService/Commit", &commit_offset},
+      {"/payload.manager.services.v1.PayloadStreamService/GetCommitted", &get_committed},
+      {"/payload.manager.services.v1.PayloadStreamService/GetRange", &get_range},
+      {"/payload.manager.services.v1.PayloadStreamService/ListStreams", &list_streams},
   };
   const auto found = methods.find(name);
   return found != methods.end() ? found->second : nullptr;

@@ -66,5 +66,16 @@ void batch_commit(const Services& services, const Invocation& invocation);
 void batch_delete(const Services& services, const Invocation& invocation);
 void batch_acquire_read_lease(const Services& services, const Invocation& invocation);
 void batch_release_lease(const Services& services, const Invocation& invocation);
+// stream_methods.cpp
+void create_stream(const Services& services, const Invocation& invocation);
+void delete_stream(const Services& services, const Invocation& invocation);
+void append_to_stream(const Services& services, const Invocation& invocation);
+void commit_offset(const Services& services, const Invocation& invocation);
+void get_committed(const Services& services, const Invocation& invocation);
+void list_streams(const Services& services, const Invocation& invocation);
+// stream_read_methods.cpp
+void read_stream(const Services& services, const Invocation& invocation);
+void get_range(const Services& services, const Invocation& invocation);
+void subscribe(const Services& services, const Invocation& invocation);
 
 }  // namespace pm::api

@@ -1,5 +1,7 @@
 #include "stream_call.h"
 
+#include <algorithm>
+
 #include "delivery.h"
 
 namespace pm::api {
@@ -13,8 +15,8 @@ void StreamCall::begin() {
 }
 
 void StreamCall::add_credit(std::uint32_t replies) {
-  credit_.fetch_add(replies, std::memory_order_release);
-  wake();
+  // With credit left, deliver() has sent what there was.
+  if (credit_.fetch_add(replies, std::memory_order_acq_rel) == 0) wake();
 }
 
 void StreamCall::wake() {
@@ -40,6 +42,14 @@ bool StreamCall::take_credit() {
 
 void StreamCall::send(const google::protobuf::MessageLite& message) {
   reply_message(invocation(), message, false);
+}
+
+void StreamCall::send_bytes(std::string_view message) {
+  reply_bytes(invocation(), message, false);
+}
+
+void StreamCall::limit_credit(std::uint32_t replies) {
+  credit_.store(std::min<std::uint64_t>(credit_.load(), replies));
 }
 
 void StreamCall::end(const Status& status, const ErrorFacts& facts) {

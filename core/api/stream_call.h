@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 
 #include "call.h"
 
@@ -24,14 +25,18 @@ class StreamCall : public Call {
   void end_for_stop();
 
  protected:
-  // Sends what there is, as far as take_credit() allows, or ends the call. Never overlaps itself.
+  // Sends what there is until take_credit() refuses, or ends the call. Never overlaps itself.
   virtual void deliver() = 0;
   // The call is about to end: from now on nobody may wake it but those who retain it.
   virtual void leave() = 0;
 
   // False: nothing may be sent now; credit wakes the call again.
   bool take_credit();
+  // At most so many replies on their way at a time, also when the transport would take more.
+  // Before begin().
+  void limit_credit(std::uint32_t replies);
   void send(const google::protobuf::MessageLite& message);
+  void send_bytes(std::string_view message);
   void end(const Status& status, const ErrorFacts& facts = {});
 
  private:

@@ -7,7 +7,7 @@
 namespace pm::catalog {
 
 Catalog::Catalog(const Limits& limits, std::vector<TierFacts> tiers, std::uint64_t epoch)
-    : limits_(limits), generation_(epoch << 40) {
+    : limits_(limits), streams_(limits.streams, epoch), generation_(epoch << 40) {
   tiers_.resize(tiers.size());
   for (std::size_t index = 0; index < tiers.size(); ++index) tiers_[index].facts = tiers[index];
 }
@@ -202,6 +202,7 @@ void Catalog::on(const Tick&) {
   while (const Slot slot = due(request_due_, wall - limits_.requests_kept_ns)) {
     forget_request(slot);
   }
+  streams_.tick({now_, *changes_, lsn_});
 }
 
 }  // namespace pm::catalog

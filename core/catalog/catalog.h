@@ -14,6 +14,7 @@
 #include "payload.h"
 #include "size_index.h"
 #include "slots.h"
+#include "stream_table.h"
 
 namespace pm::catalog {
 
@@ -38,6 +39,7 @@ struct Limits {
   // Until this monotonic time, leases that an earlier life granted may still run, and no copy
   // that it made is removed.
   std::uint64_t quarantine_until_ns = 0;
+  StreamLimits streams;
 };
 
 // One tier's numbers, as Stats shows them.
@@ -73,6 +75,9 @@ class Catalog {
   void restore(const PayloadRecord& record);
   void restore(const RequestRecord& record);
   void restore(const TierRecord& record);
+  void restore(const StreamRecord& record);
+  void restore(const ConsumerGroupRecord& record);
+  void restore_stream_age(std::uint64_t number, std::uint64_t end_offset, std::int64_t newest_ns);
 
   // Does what the command says and appends what follows from it to `changes`.
   void apply(const Command& command, const Clocks& now, Changes& changes);
@@ -97,6 +102,7 @@ class Catalog {
                    const Clocks& now, std::vector<LeaseView>& leases) const;
   void list_leases(const std::string& holder, std::uint32_t count, OrderedIndex::Entry& after,
                    const Clocks& now, std::vector<LeaseView>& leases) const;
+  const StreamTable& streams() const { return streams_; }
 
   // When the next Tick has something to do; 0: not on that clock.
   std::uint64_t next_due_mono_ns() const;
@@ -193,6 +199,11 @@ class Catalog {
   void on(const IndexSizes& command);
   void on(const Tick& tick);
   void on(const Shutdown& shutdown);
+  // stream_commands.cpp
+  void on(const CreateStream& command);
+  void on(const DeleteStream& command);
+  void on(const AppendToStream& command);
+  void on(const CommitOffset& command);
   bool is_repeat(const RequestKey& key, Ticket ticket, Slot& request);
   void forget_request(Slot slot);
   void answer(const Waiter& waiter, Reply reply);
@@ -318,6 +329,7 @@ class Catalog {
   SizeIndex sizes_;             // Of all that are listed.
 
   std::uint64_t pinned_count_ = 0;
+  StreamTable streams_;
 
   std::uint64_t generation_;
   std::uint64_t order_ = 0;

@@ -10,6 +10,7 @@
 #include "extras.h"
 #include "payload.h"
 #include "reason.h"
+#include "stream.h"
 
 // Everything that goes into the catalog and comes out of it. Plain data.
 
@@ -149,6 +150,36 @@ struct Cancel {
   Ticket ticket = 0;
 };
 
+struct CreateStream {
+  Ticket ticket = 0;
+  RequestKey request;
+  StreamName name;
+  std::uint64_t entries_max = 0;  // 0: no limit; also of the age.
+  std::uint64_t age_max_s = 0;
+};
+
+struct DeleteStream {
+  Ticket ticket = 0;
+  RequestKey request;
+  StreamName name;
+};
+
+struct AppendToStream {
+  Ticket ticket = 0;
+  RequestKey request;
+  StreamName name;
+  std::shared_ptr<const StreamItems> items;  // At least one.
+};
+
+struct CommitOffset {
+  Ticket ticket = 0;
+  RequestKey request;
+  StreamName name;
+  std::string group;
+  std::uint64_t offset = 0;
+  bool allow_rewind = false;
+};
+
 // ---- reports from outside ----
 
 // A copy, as a tier is asked for it.
@@ -217,7 +248,8 @@ struct Shutdown {};
 
 using Command = std::variant<Allocate, Commit, Delete, Pin, Unpin, Promote, Spill, AcquireLease,
                              RenewLease, ReleaseLease, UpdateLabels, Cancel, Allocated, Sealed,
-                             Moved, Removed, Found, CopyGone, Mounted, IndexSizes, Tick, Shutdown>;
+                             Moved, Removed, Found, CopyGone, Mounted, IndexSizes, Tick, Shutdown,
+                             CreateStream, DeleteStream, AppendToStream, CommitOffset>;
 
 // What earlier lives left is durable: it has this LSN, and new records have higher ones.
 inline constexpr std::uint64_t restored_lsn = 1;
@@ -314,7 +346,8 @@ struct TierRecord {
   std::string medium;  // The fingerprint of a durable tier's medium; empty: not known.
 };
 
-using Record = std::variant<PayloadRecord, RequestRecord, TierRecord>;
+using Record = std::variant<PayloadRecord, RequestRecord, TierRecord, StreamRecord, StreamEntries,
+                            StreamSweepRecord, ConsumerGroupRecord>;
 
 // ---- effects: what somebody must do, and report ----
 
@@ -353,6 +386,7 @@ struct Changes {
   std::vector<Reply> replies;
   std::vector<Record> records;  // One atomic group, under `lsn`.
   std::vector<Effect> effects;
+  std::vector<StreamNotice> stream_notices;
   std::uint64_t lsn = 0;  // 0 when there are no records.
   bool power = false;     // The group must survive loss of power, else only of the process.
   bool more = false;      // A Tick left something for the next one.
@@ -361,6 +395,7 @@ struct Changes {
     replies.clear();
     records.clear();
     effects.clear();
+    stream_notices.clear();
     lsn = 0;
     power = false;
     more = false;

@@ -78,7 +78,8 @@ std::uint64_t Catalog::next_due_mono_ns() const {
       due = first->key;
     }
   }
-  return due;
+  const std::uint64_t sweep = streams_.next_due_mono_ns();
+  return sweep != 0 && (due == 0 || sweep < due) ? sweep : due;
 }
 
 std::int64_t Catalog::next_due_wall_ns() const {
@@ -91,6 +92,8 @@ std::int64_t Catalog::next_due_wall_ns() const {
     const std::uint64_t forget_at = first->key + limits_.requests_kept_ns;
     if (due == 0 || forget_at < due) due = forget_at;
   }
+  const auto old_entries = static_cast<std::uint64_t>(streams_.next_due_wall_ns());
+  if (old_entries != 0 && (due == 0 || old_entries < due)) due = old_entries;
   return static_cast<std::int64_t>(due);
 }
 

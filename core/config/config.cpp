@@ -154,6 +154,9 @@ class Reader {
     out.uncommitted_ms_max =
         number(limits, "uncommitted_ms_max", out.uncommitted_ms_max, 1, 30 * kDayMs);
     out.request_ids_max = number(limits, "request_ids_max", out.request_ids_max, 0, kCountMax);
+    out.streams_max = number(limits, "streams_max", out.streams_max, 0, kCountMax);
+    out.consumer_groups_max =
+        number(limits, "consumer_groups_max", out.consumer_groups_max, 0, kCountMax);
     out.payload_bytes_max =
         number(limits, "payload_bytes_max", out.payload_bytes_max, 1, INT64_MAX);
     limits.finish();

@@ -34,6 +34,8 @@ struct LimitConfig {
   std::uint64_t allocate_wait_ms_max = 10'000;
   std::uint64_t uncommitted_ms_max = 3'600'000;
   std::uint64_t request_ids_max = 100'000;
+  std::uint64_t streams_max = 100'000;
+  std::uint64_t consumer_groups_max = 1'000;  // Of a stream.
   std::uint64_t payload_bytes_max = 137'438'953'472;
 };
 

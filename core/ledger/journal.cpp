@@ -17,6 +17,17 @@ namespace {
 // A record with its strings, about.
 constexpr std::uint64_t record_bytes = 512;
 
+void weigh(const catalog::Record& record, std::uint64_t& operations, std::uint64_t& bytes) {
+  const auto* entries = std::get_if<catalog::StreamEntries>(&record);
+  if (entries == nullptr) {
+    ++operations;
+    bytes += record_bytes;
+    return;
+  }
+  operations += entries->items->size();
+  for (const catalog::StreamItem& item : *entries->items) bytes += record_bytes + item.tags.size();
+}
+
 thread_local bool this_thread_will_drive = false;
 
 }  // namespace
@@ -42,8 +53,9 @@ Journal::~Journal() {
 }
 
 void Journal::append(std::uint64_t lsn, bool power, std::vector<catalog::Record> records) {
-  Group group{lsn, power, records.size() * record_bytes, std::move(records)};
-  records_waiting_.fetch_add(group.records.size(), std::memory_order_relaxed);
+  Group group{lsn, power, 0, 0, std::move(records)};
+  for (const catalog::Record& record : group.records) weigh(record, group.operations, group.bytes);
+  records_waiting_.fetch_add(group.operations, std::memory_order_relaxed);
   bytes_waiting_.fetch_add(group.bytes, std::memory_order_relaxed);
   const std::lock_guard lock(queue_mutex_);
   queue_.push_back(std::move(group));
@@ -91,7 +103,7 @@ bool Journal::take_batch(std::vector<Group>& batch) {
   const std::lock_guard lock(queue_mutex_);
   std::uint64_t records = 0;
   while (!queue_.empty() && records < options_.batch_records_max) {
-    records += queue_.front().records.size();
+    records += queue_.front().operations;
     batch.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
@@ -109,7 +121,7 @@ bool Journal::write_waiting() {
   writer_.clear();
   for (const Group& group : batch_) {
     for (const catalog::Record& record : group.records) writer_.add(record);
-    records += group.records.size();
+    records += group.operations;
     bytes += group.bytes;
     power = power || group.power;
   }

@@ -75,6 +75,7 @@ class Journal {
   struct Group {
     std::uint64_t lsn = 0;
     bool power = false;
+    std::uint64_t operations = 0;  // As many rows, about, are written.
     std::uint64_t bytes = 0;
     std::vector<catalog::Record> records;
   };

@@ -77,6 +77,10 @@ void Ledger::submit(const Command& command) {
 }
 
 void Ledger::follow(Changes& changes) {
+  for (catalog::StreamNotice& notice : changes.stream_notices) {
+    const std::uint64_t lsn = notice.lsn;
+    hold_or_release(lsn, std::move(notice));
+  }
   for (Reply& reply : changes.replies) {
     const std::uint64_t lsn = reply.lsn;
     hold_or_release(lsn, std::move(reply));
@@ -124,6 +128,8 @@ void Ledger::release(Held& held) {
   } else if (auto* effect = std::get_if<Effect>(&held)) {
     PM_FAILPOINT("ledger.before_effect");
     run_effect_(std::move(*effect));
+  } else if (const auto* notice = std::get_if<catalog::StreamNotice>(&held)) {
+    if (on_stream_notice_) on_stream_notice_(*notice);
   } else {
     std::get<Then>(held)(true);
   }

@@ -49,6 +49,12 @@ class Ledger {
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;
 
+  // Called, on any thread, with what followers of streams must hear, once it is durable. Set before
+  // the first command of a client; it must not block.
+  void on_stream_notice(std::function<void(const catalog::StreamNotice&)> handler) {
+    on_stream_notice_ = std::move(handler);
+  }
+
   // Applies a command and lets follow what must. [thread-safe]
   void submit(const catalog::Command& command);
 
@@ -84,7 +90,7 @@ class Ledger {
   void stop(std::uint64_t deadline_ns);
 
  private:
-  using Held = std::variant<catalog::Reply, catalog::Effect, Then>;
+  using Held = std::variant<catalog::Reply, catalog::Effect, catalog::StreamNotice, Then>;
 
   void follow(catalog::Changes& changes);
   void hold_or_release(std::uint64_t lsn, Held held);
@@ -101,6 +107,7 @@ class Ledger {
   bool timer_stops_ = false;
 
   std::function<void(catalog::Effect)> run_effect_;
+  std::function<void(const catalog::StreamNotice&)> on_stream_notice_;
   std::function<void(const Status&)> on_fatal_;
   std::atomic<bool> dead_{false};
   bool stopped_ = false;  // Under held_mutex_: nothing becomes durable any more.

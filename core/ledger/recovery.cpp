@@ -9,6 +9,7 @@
 
 #include "core/observe/log.h"
 #include "core/plugin/host_services.h"
+#include "stream_recovery.h"
 
 namespace pm::ledger {
 
@@ -137,6 +138,7 @@ Result<Recovered> recover(const pm_repository_t* repository, const TierNames& na
     if (record.ok()) catalog.restore(*record);
     return Status{};
   }));
+  PM_TRY(recover_streams(repository, catalog));
   return found;
 }
 

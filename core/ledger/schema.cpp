@@ -9,6 +9,7 @@
 
 #include "byte_codec.h"
 #include "record_fields.h"
+#include "stream_schema.h"
 
 namespace pm::ledger {
 
@@ -87,6 +88,9 @@ constexpr std::array kinds = {
     kind(kind_payload, "payload", payload_fields),
     kind(kind_request, "request", request_fields),
     kind(kind_tier, "tier", tier_fields),
+    stream_kind,
+    stream_entry_kind,
+    consumer_group_kind,
 };
 constexpr pm_schema_t the_schema = {sizeof(pm_schema_t), schema_version, kinds.data(), kinds.size(),
                                     0};
@@ -235,6 +239,16 @@ void OperationWriter::add(const catalog::Record& record) {
   if (const auto* payload = std::get_if<catalog::PayloadRecord>(&record)) add_payload(*payload);
   if (const auto* request = std::get_if<catalog::RequestRecord>(&record)) add_request(*request);
   if (const auto* health = std::get_if<catalog::TierRecord>(&record)) add_tier(*health);
+  if (const auto* stream = std::get_if<catalog::StreamRecord>(&record)) add_stream(*stream);
+  if (const auto* entries = std::get_if<catalog::StreamEntries>(&record)) {
+    add_stream_entries(*entries);
+  }
+  if (const auto* sweep = std::get_if<catalog::StreamSweepRecord>(&record)) {
+    add_stream_sweep(*sweep);
+  }
+  if (const auto* group = std::get_if<catalog::ConsumerGroupRecord>(&record)) {
+    add_consumer_group(*group);
+  }
 }
 
 void OperationWriter::begin(std::uint32_t kind, std::uint32_t type) {

@@ -38,6 +38,11 @@ class OperationWriter {
   void add_additions(const catalog::Additions& additions);
   void add_request(const catalog::RequestRecord& record);
   void add_tier(const catalog::TierRecord& record);
+  // stream_schema.cpp
+  void add_stream(const catalog::StreamRecord& record);
+  void add_stream_entries(const catalog::StreamEntries& entries);
+  void add_stream_sweep(const catalog::StreamSweepRecord& sweep);
+  void add_consumer_group(const catalog::ConsumerGroupRecord& record);
   void begin(std::uint32_t kind, std::uint32_t type);
   void u64(std::uint32_t field, std::uint64_t value);
   void i64(std::uint32_t field, std::int64_t value);

@@ -42,8 +42,8 @@ inline Id make_id(std::uint64_t number) {
 class Machine {
  public:
   explicit Machine(std::vector<TierFacts> tiers = three_tiers(), Limits limits = {},
-                   std::uint64_t epoch = 1)
-      : catalog(std::make_unique<Catalog>(limits, std::move(tiers), epoch)) {}
+                   std::uint64_t life = 1)
+      : catalog(std::make_unique<Catalog>(limits, std::move(tiers), life)), epoch(life) {}
 
   void apply(const Command& command) {
     Changes changes;
@@ -186,7 +186,7 @@ class Machine {
 
   // A new life from what was recorded, as the ledger would do it.
   Machine restart(std::vector<TierFacts> tiers = three_tiers(), Limits limits = {}) const {
-    Machine next(std::move(tiers), limits, 2);
+    Machine next(std::move(tiers), limits, epoch + 1);
     next.now = now;
     std::map<std::vector<std::uint8_t>, PayloadRecord> payloads;
     std::map<std::vector<std::uint8_t>, RequestRecord> requests;
@@ -199,8 +199,8 @@ class Machine {
         const std::vector<std::uint8_t> key(request->key.bytes.begin(), request->key.bytes.end());
         requests.erase(key);
         if (!request->erased) requests.emplace(key, *request);
-      } else {
-        next.catalog->restore(std::get<TierRecord>(record));
+      } else if (const auto* tier = std::get_if<TierRecord>(&record)) {
+        next.catalog->restore(*tier);
       }
     }
     for (const auto& [key, payload] : payloads) next.catalog->restore(payload);
@@ -210,6 +210,7 @@ class Machine {
 
   Clocks now{1'000 * second_ns, 1'700'000'000LL * 1'000'000'000};
   std::unique_ptr<Catalog> catalog;
+  std::uint64_t epoch;
   std::map<Ticket, Reply> replies;
   std::deque<Effect> effects;
   std::vector<Record> records;
