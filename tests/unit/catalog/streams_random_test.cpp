@@ -152,7 +152,7 @@ class StreamRun {
 };
 
 TEST(streams, keep_their_promises_over_random_histories) {
-  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     StreamRun(seed).run(400);
     if (HasFailure()) return;
