@@ -44,9 +44,7 @@ void StreamCall::send(const google::protobuf::MessageLite& message) {
   reply_message(invocation(), message, false);
 }
 
-void StreamCall::send_bytes(std::string_view message) {
-  reply_bytes(invocation(), message, false);
-}
+void StreamCall::send_bytes(std::string_view message) { reply_bytes(invocation(), message, false); }
 
 void StreamCall::limit_credit(std::uint32_t replies) {
   credit_.store(std::min<std::uint64_t>(credit_.load(), replies));

@@ -91,15 +91,11 @@ void StreamHub::on_notice(const catalog::StreamNotice& notice) {
   }
 }
 
-// Notices may come out of order. What lies before the tail is in the repository, and what leaves a
-// gap begins a new tail.
 void StreamHub::keep(Topic& topic, std::vector<Message> messages) {
   const std::uint64_t first = messages.front().offset;
   topic.end = std::max(topic.end, messages.back().offset + 1);
-  if (!topic.tail.empty() && first != topic.tail.back().offset + 1) {
-    if (first < topic.tail.back().offset) return;
-    while (!topic.tail.empty()) forget_first(topic);
-  }
+  // Notices come in order; what would leave a gap all the same begins a new tail.
+  while (!topic.tail.empty() && first != topic.tail.back().offset + 1) forget_first(topic);
   for (Message& message : messages) {
     const std::uint64_t bytes = message.bytes->size() + message_bytes;
     topic.bytes += bytes;

@@ -51,9 +51,9 @@ class StreamHub {
   struct Topic {
     std::shared_ptr<const catalog::StreamName> name;
     std::unordered_set<StreamCall*> followers;
-    std::uint64_t end = 0;      // Below it, all is durable.
-    std::deque<Message> tail;   // Neighbours.
-    std::uint64_t bytes = 0;    // Of the tail.
+    std::uint64_t end = 0;     // Below it, all is durable.
+    std::deque<Message> tail;  // Neighbours.
+    std::uint64_t bytes = 0;   // Of the tail.
     bool gone = false;
   };
 

@@ -140,14 +140,15 @@ void get_committed(const Services& services, const Invocation& invocation) {
   if (!committed.stream_found) {
     return reply_error(invocation, catalog::Reason::stream_not_found, facts_of(name));
   }
-  services.ledger.when_durable(
-      committed.lsn, [invocation = kept(invocation), committed](bool durable) {
-        if (!durable) return reply_error(invocation, catalog::Reason::shutting_down);
-        wire::GetCommittedResponse response;
-        response.set_offset(committed.offset);
-        response.set_has_committed(committed.any);
-        reply_message(invocation, response);
-      });
+  services.ledger.when_durable(committed.lsn,
+                               [invocation = kept(invocation), committed](bool durable) {
+                                 if (!durable)
+                                   return reply_error(invocation, catalog::Reason::shutting_down);
+                                 wire::GetCommittedResponse response;
+                                 response.set_offset(committed.offset);
+                                 response.set_has_committed(committed.any);
+                                 reply_message(invocation, response);
+                               });
 }
 
 // ---- list ----

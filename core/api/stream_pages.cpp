@@ -20,12 +20,11 @@ Status read_page(const RepositoryReader& reader, const StreamPage& page,
     scan.conditions.push_back(condition(PM_GREATER_EQUAL, time));
   }
   Status status;
-  const Status scanned =
-      reader.scan(scan, [&](const pm_value_t* values, std::uint32_t count) {
-        const auto row = ledger::read_stream_entry(values, count);
-        status = row.status();
-        return row.ok() && visit(*row);
-      });
+  const Status scanned = reader.scan(scan, [&](const pm_value_t* values, std::uint32_t count) {
+    const auto row = ledger::read_stream_entry(values, count);
+    status = row.status();
+    return row.ok() && visit(*row);
+  });
   return status.ok() ? scanned : status;
 }
 

@@ -30,8 +30,8 @@ bool read_time(const google::protobuf::Timestamp& time, std::int64_t& ns);
 void write_time(std::int64_t ns, google::protobuf::Timestamp& time);
 
 // What a producer gave, as it is kept. Replies and returns false when something cannot be kept.
-bool read_item(const Invocation& invocation,
-               const payload::manager::runtime::v1::AppendItem& item, catalog::StreamItem& out);
+bool read_item(const Invocation& invocation, const payload::manager::runtime::v1::AppendItem& item,
+               catalog::StreamItem& out);
 
 void write_entry(const catalog::StreamName& name, const ledger::StreamEntryRow& row,
                  payload::manager::runtime::v1::StreamEntry& entry);

@@ -40,8 +40,7 @@ void Subscription::refuse(catalog::Reason reason) { finish(status_of(reason), fa
 void Subscription::leave() { services().streams.leave(stream_, this); }
 
 bool Subscription::is_too_old(const Message& message) const {
-  return age_max_ns_ != 0 &&
-         message.append_time_ns < ledger::read_clocks().wall_ns - age_max_ns_;
+  return age_max_ns_ != 0 && message.append_time_ns < ledger::read_clocks().wall_ns - age_max_ns_;
 }
 
 void Subscription::deliver() {

@@ -85,7 +85,7 @@ struct ConsumerGroupRecord {
 
 // ---- notices: for those who follow a stream ----
 
-// `lsn` is durable when they hear of it; notices of one stream may come out of order.
+// `lsn` is durable when they hear of it.
 struct StreamNotice {
   std::uint64_t lsn = 0;
   bool deleted = false;  // Only `entries.stream` counts.

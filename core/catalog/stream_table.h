@@ -60,8 +60,8 @@ class StreamTable {
     StreamName name;
     StreamHead head;
   };
-  void list(const StreamName* after, const std::string* space, std::size_t count,
-            const Clocks& now, std::vector<Listed>& listed) const;
+  void list(const StreamName* after, const std::string* space, std::size_t count, const Clocks& now,
+            std::vector<Listed>& listed) const;
   // What a group has committed. `stream_found` is false when there is no such stream.
   struct Committed {
     bool stream_found = false;

@@ -67,6 +67,7 @@ void Ledger::submit(const Command& command) {
     catalog_->apply(command, read_clocks(), *changes);
     recorded = !changes->records.empty();
     if (recorded) {
+      hold_notices(*changes);
       journal_.append(changes->lsn, changes->power, std::move(changes->records));
     }
     arm_timer_locked();
@@ -77,10 +78,6 @@ void Ledger::submit(const Command& command) {
 }
 
 void Ledger::follow(Changes& changes) {
-  for (catalog::StreamNotice& notice : changes.stream_notices) {
-    const std::uint64_t lsn = notice.lsn;
-    hold_or_release(lsn, std::move(notice));
-  }
   for (Reply& reply : changes.replies) {
     const std::uint64_t lsn = reply.lsn;
     hold_or_release(lsn, std::move(reply));
@@ -88,6 +85,16 @@ void Ledger::follow(Changes& changes) {
   for (Effect& effect : changes.effects) {
     const auto* remove = std::get_if<RemoveEffect>(&effect);
     hold_or_release(remove != nullptr ? remove->lsn : 0, std::move(effect));
+  }
+}
+
+// Before the journal has the group: so they are released in the order of their LSNs.
+void Ledger::hold_notices(Changes& changes) {
+  if (changes.stream_notices.empty()) return;
+  const std::lock_guard lock(held_mutex_);
+  if (stopped_) return;
+  for (catalog::StreamNotice& notice : changes.stream_notices) {
+    held_[notice.lsn].emplace_back(std::move(notice));
   }
 }
 

@@ -49,8 +49,9 @@ class Ledger {
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;
 
-  // Called, on any thread, with what followers of streams must hear, once it is durable. Set before
-  // the first command of a client; it must not block.
+  // Called, on the thread that writes the journal, with what followers of streams must hear, once
+  // it is durable and in the order of LSNs. Set before the first command of a client; it must not
+  // block.
   void on_stream_notice(std::function<void(const catalog::StreamNotice&)> handler) {
     on_stream_notice_ = std::move(handler);
   }
@@ -93,6 +94,7 @@ class Ledger {
   using Held = std::variant<catalog::Reply, catalog::Effect, catalog::StreamNotice, Then>;
 
   void follow(catalog::Changes& changes);
+  void hold_notices(catalog::Changes& changes);
   void hold_or_release(std::uint64_t lsn, Held held);
   void release(Held& held);
   void give_up(Held& held);

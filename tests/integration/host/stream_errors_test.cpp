@@ -76,9 +76,9 @@ TEST_P(StreamErrors, every_method_refuses_what_is_no_name_and_what_is_no_stream)
           << name << " " << id.ShortDebugString();
     }
   }
-  EXPECT_EQ(answer_of(wire_->create(StreamWire::named(std::string(255, 'x'),
-                                                      std::string(255, '\'')))),
-            "OK");
+  EXPECT_EQ(
+      answer_of(wire_->create(StreamWire::named(std::string(255, 'x'), std::string(255, '\'')))),
+      "OK");
 }
 
 TEST_P(StreamErrors, append_checks_its_items) {
@@ -139,8 +139,7 @@ TEST_P(StreamErrors, there_are_as_many_streams_and_groups_as_are_allowed) {
   const auto id = StreamWire::named("a");
   EXPECT_EQ(answer_of(wire_->commit_offset(id, "g", 0)), "OK");
   EXPECT_EQ(answer_of(wire_->commit_offset(id, "h", 0)), "OK");
-  EXPECT_EQ(answer_of(wire_->commit_offset(id, "i", 0)),
-            "RESOURCE_EXHAUSTED CONSUMER_GROUPS_FULL");
+  EXPECT_EQ(answer_of(wire_->commit_offset(id, "i", 0)), "RESOURCE_EXHAUSTED CONSUMER_GROUPS_FULL");
   ASSERT_EQ(answer_of(wire_->append(id, wire_->make(wire_core::TIER_RAM), 2)), "OK");
   EXPECT_EQ(answer_of(wire_->commit_offset(id, "g", 2)), "OK");
   EXPECT_EQ(answer_of(wire_->commit_offset(id, "g", 1)), "ABORTED OFFSET_GOES_BACK");

@@ -344,7 +344,7 @@ TEST_P(Streams, are_listed_in_pages_by_namespace_and_name) {
     wire_->create(StreamWire::named("0", "a"), 7, 70);
     wire_->remove(StreamWire::named("c", ""));
   } while (!request.page_token().empty());
-  const std::vector<std::string> expected = {"/a",  "/b",  "a/0",  "x/a", "x/b",
+  const std::vector<std::string> expected = {"/a",  "/b",   "a/0",  "x/a", "x/b",
                                              "x/c", "xy/a", "xy/b", "xy/c"};
   EXPECT_EQ(names, expected);
   request.Clear();

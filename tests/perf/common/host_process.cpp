@@ -104,4 +104,12 @@ std::uint64_t HostProcess::resident_bytes() const {
   return (resident_kib - shared_kib) * 1024;
 }
 
+std::uint64_t HostProcess::threads() const {
+  std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("Threads:")) return std::stoull(line.substr(8));
+  }
+  throw Failure("the host's threads cannot be counted");
+}
+
 }  // namespace pm::perf

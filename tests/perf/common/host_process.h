@@ -29,6 +29,7 @@ class HostProcess {
   std::string directory() const { return directory_.path(); }
   // VmRSS without RssShmem (proc(5)): the payloads' own shared memory is not what is asked.
   std::uint64_t resident_bytes() const;
+  std::uint64_t threads() const;
 
  private:
   void write_config(const HostSetup& setup) const;

@@ -54,7 +54,8 @@ class StreamMachine {
     AppendToStream command;
     command.name = {"", name};
     StreamItems items;
-    for (const std::uint64_t number : payloads) items.push_back({make_id(number), no_time_ns, 0, ""});
+    for (const std::uint64_t number : payloads)
+      items.push_back({make_id(number), no_time_ns, 0, ""});
     command.items = std::make_shared<const StreamItems>(std::move(items));
     return run(command);
   }

@@ -45,8 +45,8 @@ TEST(stream_schema, writes_a_row_for_each_entry_and_keeps_opaque_tags) {
   item.event_time_ns = 123'456'789;
   item.duration_ns = UINT64_MAX;
   item.tags = std::string("a\0b", 3);
-  const catalog::StreamEntries entries{
-      7, 100, 55, std::make_shared<const catalog::StreamItems>(3, item)};
+  const catalog::StreamEntries entries{7, 100, 55,
+                                       std::make_shared<const catalog::StreamItems>(3, item)};
   OperationWriter writer(no_tiers);
   writer.add(entries);
   ASSERT_EQ(writer.operations().size(), 3u);
