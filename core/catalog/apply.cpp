@@ -196,9 +196,13 @@ void Catalog::on(const Tick&) {
     const bool written = payloads_[slot].phase == Phase::allocated;
     // Each label stands in two indexes.
     if (const auto& labels = additions_of(slot).labels) things += static_cast<int>(labels->size());
-    erase(slot, written ? now_.mono_ns + limits_.orphan_grace_ns : 0);
+    if (written) {
+      erase(slot, now_.mono_ns + limits_.orphan_grace_ns);
+    } else {
+      erase(slot, 0, EventKind::expired);
+    }
   }
-  while (const Slot slot = due(pin_due_, wall)) unpin(slot);
+  while (const Slot slot = due(pin_due_, wall)) unpin(slot, Cause::time);
   while (const Slot slot = due(request_due_, wall - limits_.requests_kept_ns)) {
     forget_request(slot);
   }

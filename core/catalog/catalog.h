@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "command.h"
+#include "explain.h"
 #include "hash_table.h"
 #include "label_index.h"
 #include "list_walk.h"
@@ -56,6 +57,7 @@ struct Counts {
   std::uint64_t lost = 0;
   std::uint64_t leases = 0;
   std::uint64_t operations = 0;
+  std::uint64_t uncommitted = 0;  // Being written.
   std::uint64_t pinned = 0;
 };
 
@@ -84,6 +86,9 @@ class Catalog {
 
   // Reads. `lsn` is raised to what must be durable before the answer may leave.
   Reason resolve(const Id& id, const Clocks& now, View& view, std::uint64_t& lsn) const;
+  // The same, of lost ones too, and with what keeps it where it is.
+  Reason explain(const Id& id, const Clocks& now, Explanation& explanation,
+                 std::uint64_t& lsn) const;
   // The newest payloads made before `before_order`, at most `count`; only those shown on `tier`
   // unless it is no_tier.
   void list(std::uint64_t before_order, TierIndex tier, std::uint32_t count,
@@ -221,6 +226,7 @@ class Catalog {
   void enqueue(Slot operation);
   void abandon(Slot operation, Reason reason);
   Room make_room(TierIndex tier, std::uint64_t bytes, int depth);
+  EvictionPlan plan_eviction(const Payload& payload, const Copy& copy) const;
   bool evict(Slot payload, TierIndex tier, int depth);
   void pump(TierIndex tier);
   void leave_queue(Slot operation);
@@ -253,13 +259,19 @@ class Catalog {
   std::int64_t due_wall_ns(const Payload& payload) const;
   void index_due(Slot payload);
   void unindex_due(Slot payload);
-  void erase(Slot payload, std::uint64_t not_before_ns);
+  void erase(Slot payload, std::uint64_t not_before_ns, EventKind told = EventKind::deleted);
   View view_of(Slot payload) const;
 
   // pins.cpp
-  void unpin(Slot payload);
+  void unpin(Slot payload, Cause cause);
   void index_pin(Slot payload);
   void unindex_pin(Slot payload);
+
+  // events.cpp: what watchers are told
+  void tell(EventKind kind, Cause cause, Slot payload, TierIndex from);
+  void tell_end(EventKind kind, Slot payload);
+  void tell_refused(Cause cause, Slot payload, TierIndex target, Reason why);
+  void refuse_move(const Waiter& waiter, Slot payload, TierIndex target, Reason why);
 
   // extras.cpp: what only some payloads have
   const Additions& additions_of(Slot payload) const;
@@ -298,6 +310,7 @@ class Catalog {
   void leave_holder(Slot holder);
   LeaseView lease_view(const Lease& lease, TierIndex tier, const Clocks& now) const;
   Slot find_live(const Id& id, const Clocks& now) const;
+  std::int64_t leases_end_at_ns(const Copy& copy, const Clocks& now) const;  // explain.cpp
 
   Limits limits_;
   std::vector<Tier> tiers_;
@@ -337,6 +350,7 @@ class Catalog {
   std::uint64_t lsn_ = restored_lsn;
   std::uint64_t queue_number_ = 0;
   std::uint32_t waiting_count_ = 0;
+  std::uint32_t uncommitted_count_ = 0;
   bool stopping_ = false;
 
   // Of the apply() under way.

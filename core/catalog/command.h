@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "event.h"
 #include "extras.h"
 #include "payload.h"
 #include "reason.h"
@@ -387,15 +388,17 @@ struct Changes {
   std::vector<Record> records;  // One atomic group, under `lsn`.
   std::vector<Effect> effects;
   std::vector<StreamNotice> stream_notices;
-  std::uint64_t lsn = 0;  // 0 when there are no records.
-  bool power = false;     // The group must survive loss of power, else only of the process.
-  bool more = false;      // A Tick left something for the next one.
+  std::vector<Event> events;  // In the order in which they happened.
+  std::uint64_t lsn = 0;      // 0 when there are no records.
+  bool power = false;         // The group must survive loss of power, else only of the process.
+  bool more = false;          // A Tick left something for the next one.
 
   void clear() {
     replies.clear();
     records.clear();
     effects.clear();
     stream_notices.clear();
+    events.clear();
     lsn = 0;
     power = false;
     more = false;

@@ -265,8 +265,10 @@ void Catalog::unindex_due(Slot slot) {
 }
 
 // The payload is gone at once; its copies go when nobody reads them any more.
-void Catalog::erase(Slot slot, std::uint64_t not_before_ns) {
+void Catalog::erase(Slot slot, std::uint64_t not_before_ns, EventKind told) {
   Payload& payload = payloads_[slot];
+  tell_end(told, slot);
+  if (payload.phase == Phase::allocated) --uncommitted_count_;
   if (payload.operation != no_slot && operations_[payload.operation].stage != Stage::running) {
     // Who waits behind it is let in when the tiers have removed the copies.
     const Slot waiting = payload.operation;

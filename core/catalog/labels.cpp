@@ -47,6 +47,7 @@ void Catalog::on(const UpdateLabels& command) {
         after.empty() ? nullptr : std::make_shared<const Labels>(std::move(after));
     settle_additions(slot);
     if (payload.phase == Phase::committed) record_payload(slot);
+    tell(EventKind::updated, Cause::request, slot, no_tier);
   }
   answer_with_view(waiter, slot);
 }

@@ -76,6 +76,7 @@ void Catalog::grant_lease(Slot slot, const Waiter& waiter) {
   }
   ++copy.leases;
   ++payload.leases;
+  tell(EventKind::leased, Cause::request, slot, no_tier);
 
   Reply reply;
   reply.has_view = true;

@@ -74,15 +74,19 @@ void Catalog::spill(Slot slot, const Spill& command, const Waiter& waiter) {
   if (target >= tiers_.size()) return refuse(waiter, Reason::tier_unknown);
   if (target == current.tier) return answer_with_view(waiter, slot);
   if (const Reason why = spill_obstacle(payload, target); why != Reason::none) {
-    return refuse(waiter, why);
+    return refuse_move(waiter, slot, target, why);
   }
   if (tiers_[target].facts.rank <= tiers_[current.tier].facts.rank) {
-    return refuse(waiter, Reason::target_not_slower);
+    return refuse_move(waiter, slot, target, Reason::target_not_slower);
   }
-  if (additions_of(slot).pinned) return refuse(waiter, Reason::payload_pinned);
-  if (payload.operation != no_slot) return refuse(waiter, Reason::payload_busy);
+  if (additions_of(slot).pinned) {
+    return refuse_move(waiter, slot, target, Reason::payload_pinned);
+  }
+  if (payload.operation != no_slot) {
+    return refuse_move(waiter, slot, target, Reason::payload_busy);
+  }
   if (payload.leases > 0 && !command.wait_for_leases) {
-    return refuse(waiter, Reason::payload_leased);
+    return refuse_move(waiter, slot, target, Reason::payload_leased);
   }
   if (stopping_) return refuse(waiter, Reason::shutting_down);
 
@@ -120,14 +124,17 @@ void Catalog::go_down(Slot move) {
   }
   if (find_copy_on(payloads_[slot], target) != nullptr) {
     const std::vector<Waiter> waiters = std::move(operations_[move].waiters);
+    const TierIndex from = payloads_[slot].listed;
     end_operation(move);
     drop_faster_than(slot, target);
     ++payloads_[slot].revision;
     record_payload(slot);
+    tell(EventKind::moved, Cause::request, slot, from);
     for (const Waiter& waiter : waiters) answer_with_view(waiter, slot);
     return;
   }
   if (admit(move)) return;
+  tell_refused(Cause::request, slot, target, Reason::tier_full);
   refuse_all(move, Reason::tier_full);
   end_operation(move);
 }
@@ -153,9 +160,9 @@ void Catalog::promote(Slot slot, const Promote& command, const Waiter& waiter) {
   if ((tier.facts.traits & traits_keeps_bytes) == 0) {
     return refuse(waiter, Reason::tier_keeps_no_bytes);
   }
-  if (tier.failed) return refuse(waiter, Reason::tier_failed);
+  if (tier.failed) return refuse_move(waiter, slot, command.tier, Reason::tier_failed);
   if (command.drop_source && payload.retention.require_durable && !survives_power(command.tier)) {
-    return refuse(waiter, Reason::target_not_durable);
+    return refuse_move(waiter, slot, command.tier, Reason::target_not_durable);
   }
   const TierIndex current = shown(payload)->tier;
   if (command.only_up &&
@@ -174,7 +181,7 @@ void Catalog::promote(Slot slot, const Promote& command, const Waiter& waiter) {
     const Operation& other = operations_[payload.operation];
     const bool same = other.action == Action::move && !other.downward &&
                       other.tier == command.tier && other.drop_source == command.drop_source;
-    if (!same) return refuse(waiter, Reason::payload_busy);
+    if (!same) return refuse_move(waiter, slot, command.tier, Reason::payload_busy);
     if (command.best_effort) return answer_with_view(waiter, slot);
     return attach(payload.operation, waiter);
   }
@@ -183,6 +190,7 @@ void Catalog::promote(Slot slot, const Promote& command, const Waiter& waiter) {
       drop_slower_than(slot, command.tier);
       ++payload.revision;
       record_payload(slot);
+      tell(EventKind::moved, Cause::request, slot, payload.listed);
     }
     return answer_with_view(waiter, slot);
   }
@@ -199,6 +207,7 @@ void Catalog::promote(Slot slot, const Promote& command, const Waiter& waiter) {
     attach(move, waiter);
   }
   if (admit(move)) return;
+  tell_refused(Cause::request, slot, command.tier, Reason::tier_full);
   refuse_all(move, Reason::tier_full);
   end_operation(move);
 }
@@ -232,6 +241,7 @@ void Catalog::finish_move(Slot move, const Moved& report) {
   }
   if (operation.eviction) tiers_[operation.source_tier].evictions_failed = 0;
   Payload& payload = payloads_[slot];
+  const TierIndex from = payload.listed;
   if (payload.checksum.kind == ChecksumKind::none) payload.checksum = report.checksum;
   Copy copy;
   copy.generation = operation.generation;
@@ -247,6 +257,11 @@ void Catalog::finish_move(Slot move, const Moved& report) {
   }
   ++payload.revision;
   record_payload(slot);
+  if (operation.eviction) {
+    tell(EventKind::evicted, Cause::room, slot, from);
+  } else {
+    tell(EventKind::moved, Cause::request, slot, from);
+  }
   for (const Waiter& waiter : operation.waiters) answer_with_view(waiter, slot);
 }
 
@@ -266,6 +281,7 @@ void Catalog::fail_move(Slot move, const Moved& report) {
     fail_tier(tier);
   }
   if (slot == no_slot) why = Reason::payload_not_found;
+  tell_refused(operation.eviction ? Cause::room : Cause::request, slot, tier, why);
   refuse_all(move, why, &report.outcome);
   const TierIndex source_tier = operation.source_tier;
   end_operation(move);
@@ -305,9 +321,12 @@ void Catalog::lose_copy(Slot slot, std::uint64_t generation) {
   const Copy* copy = find_copy(payload, generation);
   if (copy == nullptr) return;
   if (fastest_besides(payload, generation) == nullptr) payload.phase = Phase::lost;
+  const TierIndex from = payload.listed;
   drop_copy(slot, generation);
   ++payload.revision;
   record_payload(slot);
+  const bool lost = payload.phase == Phase::lost;
+  tell(lost ? EventKind::lost : EventKind::moved, Cause::fault, slot, from);
 }
 
 void Catalog::on(const CopyGone& report) {

@@ -170,13 +170,15 @@ void Catalog::on(const Allocated& report) {
   copy.cookie = PackedCookie(report.cookie);
   add_copy(payload, std::move(copy));
   payload.phase = Phase::allocated;
+  ++uncommitted_count_;
   payload.revision = 1;
   relist(slot);
   const std::vector<Waiter> waiters = std::move(operation.waiters);
   // `operation` was begun when nothing was due; from now on the allocation can grow too old.
   end_operation(report.operation);
   // Nobody learned of the payload when all who asked went away.
-  if (waiters.empty()) return erase(slot, 0);
+  if (waiters.empty()) return erase(slot, 0, EventKind::none);
+  tell(EventKind::allocated, Cause::request, slot, no_tier);
   for (const Waiter& waiter : waiters) answer_with_view(waiter, slot);
 }
 
@@ -216,8 +218,10 @@ void Catalog::on(const Sealed& report) {
   const std::vector<Waiter> waiters = std::move(operation.waiters);
   payload.phase = Phase::committed;
   payload.revision = 2;
+  --uncommitted_count_;
   index_due(slot);
   record_payload(slot);
+  tell(EventKind::committed, Cause::request, slot, no_tier);
   end_operation(report.operation);
   for (const Waiter& waiter : waiters) answer_with_view(waiter, slot);
 }

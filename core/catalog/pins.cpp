@@ -29,6 +29,7 @@ void Catalog::on(const Pin& command) {
       command.duration_ns == 0 ? 0 : now_.wall_ns + static_cast<std::int64_t>(command.duration_ns);
   index_pin(slot);
   if (payloads_[slot].phase == Phase::committed) record_payload(slot);
+  tell(EventKind::updated, Cause::request, slot, no_tier);
   answer_with_view(waiter, slot);
 }
 
@@ -38,13 +39,13 @@ void Catalog::on(const Unpin& command) {
   const Slot slot = find_live(command.id, now_);
   Reply reply;
   if (slot != no_slot && additions_of(slot).pinned) {
-    unpin(slot);
+    unpin(slot, Cause::request);
     reply.lsn = payloads_[slot].lsn;
   }
   answer(waiter, std::move(reply));
 }
 
-void Catalog::unpin(Slot slot) {
+void Catalog::unpin(Slot slot, Cause cause) {
   unindex_pin(slot);
   Additions& additions = add_to(slot);
   additions.pinned = false;
@@ -53,6 +54,7 @@ void Catalog::unpin(Slot slot) {
   settle_additions(slot);
   const Payload& payload = payloads_[slot];
   if (payload.phase == Phase::committed) record_payload(slot);
+  tell(EventKind::updated, cause, slot, no_tier);
   join_victims(slot);
   // Its tier may have looked in vain for somebody who can leave.
   if (payload.listed != no_tier && !tiers_[payload.listed].waiting.empty()) pump(payload.listed);

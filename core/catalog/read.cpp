@@ -67,6 +67,7 @@ Counts Catalog::counts() const {
   counts.lost = lost_.size();
   counts.leases = leases_.size();
   counts.operations = operations_.size();
+  counts.uncommitted = uncommitted_count_;
   counts.pinned = pinned_count_;
   return counts;
 }

@@ -68,6 +68,10 @@ void Catalog::abandon(Slot slot, Reason reason) {
   const Operation& operation = operations_[slot];
   const Slot payload = operation.payload;
   const bool allocation = operation.action == Action::allocate;
+  if (operation.action == Action::move) {
+    const Cause cause = operation.eviction ? Cause::room : Cause::request;
+    tell_refused(cause, payload, operation.tier, reason);
+  }
   const TierIndex tier = operation.tier;
   const TierIndex source = operation.source_tier;
   refuse_all(slot, reason);
@@ -100,23 +104,39 @@ Catalog::Room Catalog::make_room(TierIndex index, std::uint64_t bytes, int depth
 }
 
 // The built-in rule for a payload that must leave: drop the copy when another will do, else to
-// where the payload or its tier says. False: it cannot leave now.
+// where the payload or its tier says.
+EvictionPlan Catalog::plan_eviction(const Payload& payload, const Copy& copy) const {
+  const Copy* rest = fastest_besides(payload, copy.generation);
+  if (rest != nullptr && spill_obstacle(payload, rest->tier) == Reason::none) {
+    return {EvictionPlan::Kind::drops_copy, rest->tier, Reason::none};
+  }
+  TierIndex target = payload.retention.spill_target;
+  if (target == no_tier || target == copy.tier) target = tiers_[copy.tier].facts.spill_to;
+  if (target == no_tier) return {};
+  const Reason why = spill_obstacle(payload, target);
+  if (why != Reason::none) return {EvictionPlan::Kind::stays, target, why};
+  const bool kept = (tiers_[target].facts.traits & traits_keeps_bytes) != 0;
+  return {kept ? EvictionPlan::Kind::moves : EvictionPlan::Kind::is_deleted, target, Reason::none};
+}
+
+// False: the payload cannot leave now.
 bool Catalog::evict(Slot slot, TierIndex tier, int depth) {
   Payload& payload = payloads_[slot];
   const Copy* copy = find_copy_on(payload, tier);
   if (copy == nullptr) return false;
-  const Copy* rest = fastest_besides(payload, copy->generation);
-  if (rest != nullptr && spill_obstacle(payload, rest->tier) == Reason::none) {
+  const EvictionPlan plan = plan_eviction(payload, *copy);
+  if (plan.kind == EvictionPlan::Kind::stays) return false;
+  if (plan.kind == EvictionPlan::Kind::drops_copy) {
+    const TierIndex from = payload.listed;
     drop_copy(slot, copy->generation);
     ++payload.revision;
     record_payload(slot);
+    tell(EventKind::evicted, Cause::room, slot, from);
     return true;
   }
-  TierIndex target = payload.retention.spill_target;
-  if (target == no_tier || target == tier) target = tiers_[tier].facts.spill_to;
-  if (target == no_tier || spill_obstacle(payload, target) != Reason::none) return false;
-  if ((tiers_[target].facts.traits & traits_keeps_bytes) == 0) {
-    erase(slot, 0);
+  const TierIndex target = plan.target;
+  if (plan.kind == EvictionPlan::Kind::is_deleted) {
+    erase(slot, 0, EventKind::evicted);
     return true;
   }
   const std::uint64_t bytes = charge(target, payload.size_bytes);

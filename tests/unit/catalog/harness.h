@@ -54,6 +54,7 @@ class Machine {
     }
     for (Effect& effect : changes.effects) effects.push_back(std::move(effect));
     for (Record& record : changes.records) records.push_back(std::move(record));
+    for (const Event& event : changes.events) events.push_back(event);
     last_records = changes.records.size();
     last_power = changes.power;
   }
@@ -214,6 +215,7 @@ class Machine {
   std::map<Ticket, Reply> replies;
   std::deque<Effect> effects;
   std::vector<Record> records;
+  std::vector<Event> events;
   std::size_t last_records = 0;
   bool last_power = false;
   Ticket ticket = 0;

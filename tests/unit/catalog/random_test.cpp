@@ -234,6 +234,7 @@ class RandomRun {
     for (std::size_t tier = 0; tier < facts.size(); ++tier) {
       ASSERT_EQ(counts.tiers[tier].payloads, payloads[tier]);
     }
+    check_events(views, counts);
     check_lists(views);
   }
 
@@ -271,6 +272,36 @@ class RandomRun {
     std::vector<std::uint64_t> by_size;
     for (const View& view : views) by_size.push_back(view.order);
     ASSERT_EQ(walk({ListOrder::smallest_first, no_tier, {}}), by_size);
+  }
+
+  // Who follows the events knows what is listed.
+  void check_events(const std::vector<View>& views, const Counts& counts) {
+    for (; followed_ < machine_.events.size(); ++followed_) {
+      const Event& event = machine_.events[followed_];
+      if (event.kind == EventKind::leased || event.kind == EventKind::refused) continue;
+      const bool ends = event.kind == EventKind::deleted || event.kind == EventKind::expired ||
+                        (event.kind == EventKind::evicted && event.tier == no_tier);
+      if (ends) {
+        ASSERT_EQ(followers_.erase(event.id.bytes), 1u) << "the end of what was not there";
+        continue;
+      }
+      const bool is_new = !followers_.contains(event.id.bytes);
+      ASSERT_EQ(is_new, event.kind == EventKind::allocated);
+      Followed& followed = followers_[event.id.bytes];
+      ASSERT_EQ(followed.tier, event.from == no_tier ? followed.tier : event.from);
+      followed = {event.revision, event.size_bytes, event.tier, event.kind != EventKind::allocated};
+    }
+    ASSERT_EQ(followers_.size(), views.size());
+    std::uint64_t uncommitted = 0;
+    for (const View& view : views) {
+      const Followed& followed = followers_.at(view.id.bytes);
+      ASSERT_EQ(followed.revision, view.revision);
+      ASSERT_EQ(followed.size_bytes, view.size_bytes);
+      ASSERT_EQ(followed.tier, view.tier);
+      ASSERT_EQ(followed.committed, view.phase != Phase::allocated);
+      if (!followed.committed) ++uncommitted;
+    }
+    ASSERT_EQ(counts.uncommitted, uncommitted);
   }
 
   // When everything has ended, everything is accounted for and nothing is left behind.
@@ -311,6 +342,15 @@ class RandomRun {
   std::uint64_t next_ = 1;
   std::uint64_t leases_ = 0;
   std::map<std::uint64_t, Object> objects_;
+
+  struct Followed {
+    std::uint64_t revision = 0;
+    std::uint64_t size_bytes = 0;
+    TierIndex tier = no_tier;
+    bool committed = false;
+  };
+  std::map<std::array<std::uint8_t, 16>, Followed> followers_;
+  std::size_t followed_ = 0;
 };
 
 TEST(catalog, keeps_its_accounts_over_random_histories) {

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+
+#include "ids.h"
+#include "payload.h"
+#include "reason.h"
+
+namespace pm::catalog {
+
+// What happened to a payload: what watchers are told, and what a payload's place is explained by.
+enum class EventKind : std::uint8_t {
+  none = 0,  // Nothing that anybody is told.
+  allocated,
+  committed,
+  moved,
+  leased,
+  evicted,  // Left its tier for want of room.
+  expired,
+  deleted,
+  lost,
+  updated,  // Something of it changed that is not its place: its labels, its pin.
+  refused,  // A move was asked for or begun, and was not done: `why`. Not for watchers.
+};
+
+// Who decided it.
+enum class Cause : std::uint8_t {
+  request,
+  room,   // The built-in rule, as a tier was full.
+  time,   // The built-in rule, as a time ended.
+  fault,  // A copy was found to be bad or gone.
+};
+
+struct Event {
+  EventKind kind = EventKind::none;
+  Cause cause = Cause::request;
+  Reason why = Reason::none;   // Of refused.
+  TierIndex tier = no_tier;    // Where the payload is shown now; no_tier: nowhere.
+  TierIndex from = no_tier;    // Where it was shown before.
+  TierIndex target = no_tier;  // Of refused: where it was to go, if that is known.
+  Id id;
+  std::uint64_t revision = 0;
+  std::uint64_t size_bytes = 0;
+  std::int64_t wall_ns = 0;
+};
+
+}  // namespace pm::catalog
