@@ -62,10 +62,18 @@ Ledger::~Ledger() {
 void Ledger::submit(const Command& command) {
   std::unique_ptr<Changes> changes = changes_pool.take();
   bool recorded = false;
+  std::uint64_t told_lsn = 0;
   {
     const std::lock_guard lock(mutex_);
     catalog_->apply(command, read_clocks(), *changes);
     recorded = !changes->records.empty();
+    if (recorded) last_lsn_ = changes->lsn;
+    if (!changes->events.empty()) {
+      // Before the journal can make it durable. What needs no record is told after what was
+      // recorded before it, so that the order of telling is the order of happening.
+      told_lsn = last_lsn_;
+      changes_.append(changes->events, told_lsn);
+    }
     if (recorded) {
       hold_notices(*changes);
       journal_.append(changes->lsn, changes->power, std::move(changes->records));
@@ -73,6 +81,7 @@ void Ledger::submit(const Command& command) {
     arm_timer_locked();
   }
   if (recorded) journal_.wake();
+  if (told_lsn != 0) announce(told_lsn);
   follow(*changes);
   changes_pool.give(std::move(changes));
 }
@@ -96,6 +105,25 @@ void Ledger::hold_notices(Changes& changes) {
   for (catalog::StreamNotice& notice : changes.stream_notices) {
     held_[notice.lsn].emplace_back(std::move(notice));
   }
+}
+
+// Wakes whoever watches, if what was just appended may be shown already; else on_durable() does.
+void Ledger::announce(std::uint64_t lsn) {
+  if (!changes_.is_watched()) return;
+  if (lsn > durable_lsn_.load(std::memory_order_acquire)) {
+    // With the lock, so that either this or on_durable() sees the other's part.
+    const std::lock_guard lock(held_mutex_);
+    if (lsn > durable_lsn_.load(std::memory_order_relaxed)) return;
+  }
+  changes_.notify();
+}
+
+// Each lock is taken once after watch(true): who had it before has left what can be read now, and
+// who gets it later sees that there is a listener.
+void Ledger::begin_watch() {
+  changes_.watch(true);
+  { const std::lock_guard lock(mutex_); }
+  { const std::lock_guard lock(held_mutex_); }
 }
 
 void Ledger::hold_or_release(std::uint64_t lsn, Held held) {
@@ -144,9 +172,11 @@ void Ledger::release(Held& held) {
 
 void Ledger::on_durable(std::uint64_t lsn) {
   std::vector<std::vector<Held>> due;
+  bool watched = false;
   {
     const std::lock_guard lock(held_mutex_);
     durable_lsn_.store(lsn, std::memory_order_release);
+    watched = changes_.is_watched();
     while (!held_.empty() && held_.begin()->first <= lsn) {
       due.push_back(std::move(held_.begin()->second));
       held_.erase(held_.begin());
@@ -155,6 +185,7 @@ void Ledger::on_durable(std::uint64_t lsn) {
   for (std::vector<Held>& group : due) {
     for (Held& held : group) release(held);
   }
+  if (watched) changes_.notify();
 }
 
 void Ledger::when_durable(std::uint64_t lsn, Then then) { hold_or_release(lsn, std::move(then)); }

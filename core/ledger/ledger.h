@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "change_log.h"
 #include "clocks.h"
 #include "core/catalog/catalog.h"
 #include "journal.h"
@@ -75,6 +76,13 @@ class Ledger {
   using Then = std::function<void(bool is_durable)>;
   void when_durable(std::uint64_t lsn, Then then);
 
+  // What happened, as it is told to watchers. Changes up to durable_lsn() may be shown.
+  ChangeLog& changes() { return changes_; }
+  // From now on the log's listener is called: who looks into the log after this call, and whenever
+  // the listener is called, misses nothing. [thread-safe]
+  void begin_watch();
+  std::uint64_t durable_lsn() const { return durable_lsn_.load(std::memory_order_acquire); }
+
   // Runs `submit_all`, which calls submit() on this thread, and then does the journal's work here
   // instead of waking its thread, as long as there is any. [worker]
   template <typename Submit>
@@ -95,6 +103,7 @@ class Ledger {
 
   void follow(catalog::Changes& changes);
   void hold_notices(catalog::Changes& changes);
+  void announce(std::uint64_t lsn);
   void hold_or_release(std::uint64_t lsn, Held held);
   void release(Held& held);
   void give_up(Held& held);
@@ -102,8 +111,10 @@ class Ledger {
   void arm_timer_locked();
   void run_timer();
 
-  std::mutex mutex_;  // Round catalog_ and due_.
+  std::mutex mutex_;  // Round catalog_, last_lsn_, writing changes_, and due_.
   const std::unique_ptr<catalog::Catalog> catalog_;
+  std::uint64_t last_lsn_ = catalog::restored_lsn;
+  ChangeLog changes_;
   std::uint64_t due_mono_ns_ = UINT64_MAX;  // When the timer will wake up by itself.
   std::condition_variable timer_wake_;
   bool timer_stops_ = false;
