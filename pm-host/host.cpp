@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <system_error>
 
 #include "core/observe/log.h"
@@ -64,6 +65,12 @@ std::vector<bool> find_durable(const std::vector<Tier>& tiers) {
   return is_durable;
 }
 
+// "tier" of "pm.tier/1".
+std::string short_kind(const std::string& kind) {
+  const std::size_t begin = kind.find('.') + 1;
+  return kind.substr(begin, kind.find('/') - begin);
+}
+
 }  // namespace
 
 std::uint64_t deadline_after_ms(std::uint64_t milliseconds) {
@@ -107,16 +114,53 @@ Status Host::create_tiers(const HostConfig& config, PluginSet& plugins) {
   return {};
 }
 
-Status Host::start_engine(const HostConfig& config, const std::vector<std::string>& trusted_tiers) {
+void Host::show_config(const HostConfig& config) {
+  std::string text = print_config(config);
+  const std::lock_guard lock(shown_config_mutex_);
+  shown_config_ = std::move(text);
+}
+
+HostFacts Host::facts(const HostConfig& config, PluginSet& plugins) {
+  show_config(config);
+  std::multimap<std::string, std::string> instances;
+  instances.emplace(config.repository.plugin, "repository");
+  for (const TierConfig& tier : config.tiers) instances.emplace(tier.plugin, tier.name);
+  for (const FrontendConfig& each : config.frontends) instances.emplace(each.plugin, each.name);
+  HostFacts facts;
+  facts.config_path = config.file.string();
+  facts.config_toml = [this] {
+    const std::lock_guard lock(shown_config_mutex_);
+    return shown_config_;
+  };
+  for (const PluginFile& file : plugins.files().found) {
+    PluginFacts& plugin = facts.plugins.emplace_back();
+    plugin.id = file.identity.id;
+    plugin.kind = short_kind(file.identity.kind);
+    plugin.path = file.path.string();
+    const auto [begin, end] = instances.equal_range(plugin.id);
+    for (auto one = begin; one != end; ++one) plugin.instances.push_back(one->second);
+    if (plugin.instances.empty()) continue;
+    // Loaded already, when its configuration was checked.
+    if (const auto library = plugins.load(plugin.id, file.identity.kind); library.ok()) {
+      plugin.name = library->descriptor().name;
+      plugin.version = library->descriptor().version;
+    }
+  }
+  return facts;
+}
+
+Status Host::start_engine(const HostConfig& config, PluginSet& plugins,
+                          const std::vector<std::string>& trusted_tiers) {
   const std::vector<bool> is_durable = find_durable(tiers_);
   std::vector<TierSetup> setups;
   for (std::size_t i = 0; i < tiers_.size(); ++i) {
     const TierConfig& tier = config.tiers[i];
     setups.push_back({tier.name, tier.number, tier.rank, tier.workers,
-                      spill_target(config, i, is_durable), tiers_[i].get()});
+                      spill_target(config, i, is_durable), tiers_[i].get(), tier.plugin});
   }
-  auto engine = Engine::start(engine_options(config), repository_.front().get(), state_,
-                              std::move(setups), trusted_tiers, end_at_once);
+  auto engine =
+      Engine::start(engine_options(config), repository_.front().get(), state_, std::move(setups),
+                    trusted_tiers, end_at_once, facts(config, plugins));
   if (!engine.ok()) return engine.status();
   engine_ = *std::move(engine);
   return {};
@@ -160,7 +204,7 @@ Status Host::start(const HostConfig& config, PluginSet& plugins,
   PM_TRY(open_store(config, plugins));
   exit_code = kExitFailure;
   PM_TRY(create_tiers(config, plugins));
-  PM_TRY(start_engine(config, trusted_tiers));
+  PM_TRY(start_engine(config, plugins, trusted_tiers));
   return start_frontends(config, plugins, exit_code);
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <pm/cpp/result.hpp>
 #include <string>
 #include <vector>
@@ -34,6 +35,9 @@ class Host {
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
+  // What GetConfig shows from now on. [thread-safe]
+  void show_config(const HostConfig& config);
+
   // Makes the directories, opens the repository, creates the tiers, recovers and opens the
   // frontends. On failure sets `exit_code`; what was started is stopped by the destructor.
   Status start(const HostConfig& config, PluginSet& plugins,
@@ -55,9 +59,13 @@ class Host {
   Status make_directories(const HostConfig& config);
   Status open_store(const HostConfig& config, PluginSet& plugins);
   Status create_tiers(const HostConfig& config, PluginSet& plugins);
-  Status start_engine(const HostConfig& config, const std::vector<std::string>& trusted_tiers);
+  Status start_engine(const HostConfig& config, PluginSet& plugins,
+                      const std::vector<std::string>& trusted_tiers);
+  HostFacts facts(const HostConfig& config, PluginSet& plugins);
   Status start_frontends(const HostConfig& config, PluginSet& plugins, ExitCode& exit_code);
 
+  std::mutex shown_config_mutex_;
+  std::string shown_config_;
   std::filesystem::path made_runtime_directory_;  // Empty: it was there.
   std::vector<Repository> repository_;            // None or one.
   RepositoryState state_;

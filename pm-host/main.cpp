@@ -56,7 +56,7 @@ ExitCode list_plugins(const PluginSet& plugins) {
 }
 
 // Takes over what can change while the host runs; an invalid configuration changes nothing.
-void reload(const Options& options, PluginSet& plugins, HostConfig& config) {
+void reload(const Options& options, PluginSet& plugins, HostConfig& config, Host& host) {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   notify_service_manager(
@@ -75,6 +75,7 @@ void reload(const Options& options, PluginSet& plugins, HostConfig& config) {
     }
     configure_log(loaded.log);
     config.document.table()->set("log", *loaded.document.table()->find("log"));
+    host.show_config(config);
   }
   notify_service_manager("READY=1\n");
 }
@@ -117,7 +118,7 @@ ExitCode serve(const Options& options, PluginSet& plugins, HostConfig& config) {
   const sigset_t signals = handled_signals();
   while (true) {
     const int signal = sigwaitinfo(&signals, nullptr);
-    if (signal == SIGHUP) reload(options, plugins, config);
+    if (signal == SIGHUP) reload(options, plugins, config, host);
     if (signal == SIGTERM || signal == SIGINT) break;
   }
   log::info("host", "stopping");

@@ -25,6 +25,7 @@ class Delivery;
 class RepositoryReader;
 class StreamCall;
 class StreamHub;
+class WatchHub;
 
 // The calls that wait, by id, so that they can be cancelled. [thread-safe]
 class CallRegistry {
@@ -64,6 +65,8 @@ struct Services {
   RepositoryReader& reader;
   Delivery& delivery;
   StreamHub& streams;
+  WatchHub& watch;
+  const HostFacts& host;
 };
 
 // One invocation of a method, as a frontend made it. Valid during the frontend's call().

@@ -2,6 +2,7 @@
 
 #include <exception>
 #include <new>
+#include <utility>
 
 #include "core/observe/log.h"
 #include "methods.h"
@@ -22,8 +23,11 @@ extern "C" const std::uint8_t pm_contract_end[];
 namespace pm::api {
 
 Dispatcher::Dispatcher(ledger::Ledger& ledger, const TierTable& tiers,
-                       const pm_repository_t* repository)
-    : reader_(repository, ledger), services_{ledger, tiers, calls_, reader_, delivery_, streams_} {
+                       const pm_repository_t* repository, HostFacts host)
+    : reader_(repository, ledger),
+      watch_(ledger),
+      host_(std::move(host)),
+      services_{ledger, tiers, calls_, reader_, delivery_, streams_, watch_, host_} {
   ledger.on_stream_notice(
       [this](const catalog::StreamNotice& notice) { streams_.on_notice(notice); });
   engine_.engine_data = this;
@@ -85,6 +89,7 @@ void Dispatcher::end_streams() {
 
 void Dispatcher::stop() {
   end_streams();
+  watch_.stop();
   reader_.stop();
   delivery_.stop();
 }

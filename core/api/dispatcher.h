@@ -8,6 +8,7 @@
 #include "delivery.h"
 #include "repository_reader.h"
 #include "stream_hub.h"
+#include "watch_hub.h"
 
 namespace pm::api {
 
@@ -15,7 +16,8 @@ namespace pm::api {
 // of calls belong here, once for all frontends.
 class Dispatcher {
  public:
-  Dispatcher(ledger::Ledger& ledger, const TierTable& tiers, const pm_repository_t* repository);
+  Dispatcher(ledger::Ledger& ledger, const TierTable& tiers, const pm_repository_t* repository,
+             HostFacts host);
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
@@ -42,6 +44,8 @@ class Dispatcher {
   RepositoryReader reader_;
   Delivery delivery_;
   StreamHub streams_;
+  WatchHub watch_;
+  const HostFacts host_;
   Services services_;
   std::atomic<bool> streams_end_{false};
   pm_engine_t engine_{};

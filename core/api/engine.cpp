@@ -118,12 +118,10 @@ Engine::Engine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Engine::~Engine() { stop(ledger::monotonic_now_ns()); }
 
-Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options,
-                                              const pm_repository_t* repository,
-                                              const RepositoryState& state,
-                                              std::vector<TierSetup> tiers,
-                                              std::vector<std::string> trusted_tiers,
-                                              std::function<void(const Status&)> on_fatal) {
+Result<std::unique_ptr<Engine>> Engine::start(
+    const EngineOptions& options, const pm_repository_t* repository, const RepositoryState& state,
+    std::vector<TierSetup> tiers, std::vector<std::string> trusted_tiers,
+    std::function<void(const Status&)> on_fatal, HostFacts host) {
   auto facts = facts_of(tiers);
   if (!facts.ok()) return facts.status();
   auto parts = std::make_unique<Parts>(std::move(tiers));
@@ -152,7 +150,8 @@ Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options,
   parts->ledger = std::make_unique<ledger::Ledger>(
       std::move(catalog), journal, repository, state.epoch, state.last_sequence, parts->names,
       [raw](catalog::Effect effect) { raw->mover->run(std::move(effect)); }, std::move(on_fatal));
-  parts->dispatcher = std::make_unique<api::Dispatcher>(*parts->ledger, parts->tiers, repository);
+  parts->dispatcher =
+      std::make_unique<api::Dispatcher>(*parts->ledger, parts->tiers, repository, std::move(host));
   for (const catalog::Mounted& mounted : found->mounted) parts->ledger->submit(mounted);
   for (const catalog::CopyGone& gone : found->gone) parts->ledger->submit(gone);
   parts->look_for_orphans();

@@ -21,6 +21,23 @@ struct TierSetup {
   std::uint32_t workers = 2;
   std::string spill_to;  // The tier that its victims go to; empty: none.
   const pm_tier_t* tier = nullptr;
+  std::string plugin;  // Its id.
+};
+
+// What the host knows of itself and tells operators.
+struct PluginFacts {
+  std::string id;
+  std::string name;  // Empty, as is the version, when the plugin is not used.
+  std::string version;
+  std::string kind;  // "tier", "repository", "frontend"
+  std::string path;
+  std::vector<std::string> instances;
+};
+struct HostFacts {
+  std::vector<PluginFacts> plugins;
+  // The configuration in effect, without its secrets. [thread-safe] Null: none is known.
+  std::function<std::string()> config_toml;
+  std::string config_path;  // Empty: no file was read.
 };
 
 struct EngineOptions {
@@ -58,12 +75,10 @@ class Engine {
   // draining (the epoch was lost, a sync of the repository failed): no reply leaves after it.
   // `trusted_tiers` names tiers whose earlier failure an operator has looked into.
   // [control-thread]
-  static Result<std::unique_ptr<Engine>> start(const EngineOptions& options,
-                                               const pm_repository_t* repository,
-                                               const RepositoryState& state,
-                                               std::vector<TierSetup> tiers,
-                                               std::vector<std::string> trusted_tiers,
-                                               std::function<void(const Status&)> on_fatal);
+  static Result<std::unique_ptr<Engine>> start(
+      const EngineOptions& options, const pm_repository_t* repository, const RepositoryState& state,
+      std::vector<TierSetup> tiers, std::vector<std::string> trusted_tiers,
+      std::function<void(const Status&)> on_fatal, HostFacts host = {});
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;

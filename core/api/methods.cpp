@@ -42,6 +42,11 @@ Method find_method(std::string_view name) {
       {"/payload.manager.services.v1.PayloadStreamService/GetCommitted", &get_committed},
       {"/payload.manager.services.v1.PayloadStreamService/GetRange", &get_range},
       {"/payload.manager.services.v1.PayloadStreamService/ListStreams", &list_streams},
+      {"/payload.manager.services.v1.PayloadAdminService/ListTiers", &list_tiers},
+      {"/payload.manager.services.v1.PayloadAdminService/ListPlugins", &list_plugins},
+      {"/payload.manager.services.v1.PayloadAdminService/GetConfig", &get_config},
+      {"/payload.manager.services.v1.PayloadAdminService/Explain", &explain},
+      {"/payload.manager.services.v1.PayloadCatalogService/Watch", &watch},
   };
   const auto found = methods.find(name);
   return found != methods.end() ? found->second : nullptr;

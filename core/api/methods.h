@@ -78,4 +78,13 @@ void read_stream(const Services& services, const Invocation& invocation);
 void get_range(const Services& services, const Invocation& invocation);
 void subscribe(const Services& services, const Invocation& invocation);
 
+// watch_methods.cpp
+void watch(const Services& services, const Invocation& invocation);
+// inspect_methods.cpp
+void list_tiers(const Services& services, const Invocation& invocation);
+void list_plugins(const Services& services, const Invocation& invocation);
+void get_config(const Services& services, const Invocation& invocation);
+// explain_methods.cpp
+void explain(const Services& services, const Invocation& invocation);
+
 }  // namespace pm::api

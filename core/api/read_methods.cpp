@@ -79,6 +79,8 @@ void stats(const Services& services, const Invocation& invocation) {
   }
   response.set_payloads_lost(counts.lost);
   response.set_leases_active(counts.leases);
+  response.set_payloads_pinned(counts.pinned);
+  response.set_payloads_uncommitted(counts.uncommitted);
   reply_message(invocation, response);
 }
 

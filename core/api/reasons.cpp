@@ -192,9 +192,11 @@ constexpr ReasonText fault_texts[] = {
     {Code::invalid_argument, "RESUME_TOKEN_INVALID", "resume_token is not one of this host's"},
     // subject_missing
     {Code::invalid_argument, "SUBJECT_MISSING", "name a payload or a holder, and not both"},
+    // change_kind_unknown
+    {Code::invalid_argument, "CHANGE_KIND_UNKNOWN", "kinds has one that is none of the enum's"},
 };
 static_assert(std::size(fault_texts) ==
-              static_cast<std::size_t>(RequestFault::subject_missing) + 1);
+              static_cast<std::size_t>(RequestFault::change_kind_unknown) + 1);
 
 }  // namespace
 

@@ -48,6 +48,7 @@ enum class RequestFault : std::uint8_t {
   time_invalid,
   resume_token_invalid,
   subject_missing,
+  change_kind_unknown,
 };
 const ReasonText& text_of(RequestFault fault);
 

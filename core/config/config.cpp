@@ -329,6 +329,8 @@ ConfigSources process_config_sources() {
 
 HostConfig load_config(const ConfigSources& sources, Errors& errors) {
   HostConfig config;
+  std::error_code error;
+  if (sources.file) config.file = fs::absolute(*sources.file, error);
   const std::string name = sources.file ? sources.file->string() : "built-in configuration";
   const auto text = sources.file ? read_file(*sources.file, errors) : default_config_text();
   if (!text.has_value()) return config;

@@ -82,6 +82,8 @@ struct HostConfig {
   std::vector<TierConfig> tiers;  // At least one.
   std::vector<FrontendConfig> frontends;
 
+  std::filesystem::path file;  // It was read from; empty: the built-in configuration.
+
   // The same as a tree, with origins and defaults; [[tier]] and [[frontend]] in the same order.
   config::Value document;
 };

@@ -96,7 +96,7 @@ std::string quote(std::string_view text) {
 }
 
 std::string to_text(const Value& value) {
-  if (value.secret) return "\"(hidden)\"";
+  if (value.secret) return "\"***\"";
   if (const auto* flag = std::get_if<bool>(&value.data)) return *flag ? "true" : "false";
   if (const auto* integer = std::get_if<std::int64_t>(&value.data)) {
     return std::to_string(*integer);

@@ -67,7 +67,7 @@ struct TableEntry {
 // What a value is, for errors: "a text", "an integer", "a table".
 const char* type_name(const Value& value);
 
-// The value as TOML on one line; "(hidden)" for a secret, also within lists and tables.
+// The value as TOML on one line; "***" for a secret, also within lists and tables.
 std::string to_text(const Value& value);
 
 // `text` as a TOML string, quotes included.

@@ -89,7 +89,7 @@ TEST(Schema, allows_what_additional_properties_allow) {
 
 TEST(Schema, secrets_are_never_shown) {
   EXPECT_THAT(apply("path = 'a'\npassword = 'abc'"),
-              HasSubstr("config.password: is \"(hidden)\"; it must be at least 4"));
+              HasSubstr("config.password: is \"***\"; it must be at least 4"));
   EXPECT_THAT(apply("path = 'a'\npassword = 77777"), testing::Not(HasSubstr("77777")));
   EXPECT_THAT(apply("path = 'a'\npassword = ['hushhush']"), testing::Not(HasSubstr("hushhush")));
 }
@@ -104,8 +104,8 @@ TEST(Schema, secrets_reach_the_plugin_and_not_the_print) {
   ASSERT_TRUE(loaded.errors.empty()) << loaded.text();
   EXPECT_THAT(loaded.config.tiers[0].config_json, HasSubstr(R"("password":"hushhush")"));
   const std::string print = print_config(loaded.config);
-  EXPECT_THAT(print, HasSubstr("password = \"(hidden)\""));
-  EXPECT_THAT(print, HasSubstr("key = \"(hidden)\""));
+  EXPECT_THAT(print, HasSubstr("password = \"***\""));
+  EXPECT_THAT(print, HasSubstr("key = \"***\""));
   EXPECT_THAT(print, testing::Not(HasSubstr("hush")));
   EXPECT_THAT(print, testing::Not(HasSubstr("silence")));
 }
