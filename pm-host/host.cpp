@@ -7,6 +7,7 @@
 #include <map>
 #include <system_error>
 
+#include "core/api/plugin_facts.h"
 #include "core/observe/log.h"
 
 namespace pm {
@@ -63,12 +64,6 @@ std::vector<bool> find_durable(const std::vector<Tier>& tiers) {
     is_durable.push_back((info.traits & kDurable) == kDurable);
   }
   return is_durable;
-}
-
-// "tier" of "pm.tier/1".
-std::string short_kind(const std::string& kind) {
-  const std::size_t begin = kind.find('.') + 1;
-  return kind.substr(begin, kind.find('/') - begin);
 }
 
 }  // namespace
@@ -132,20 +127,7 @@ HostFacts Host::facts(const HostConfig& config, PluginSet& plugins) {
     const std::lock_guard lock(shown_config_mutex_);
     return shown_config_;
   };
-  for (const PluginFile& file : plugins.files().found) {
-    PluginFacts& plugin = facts.plugins.emplace_back();
-    plugin.id = file.identity.id;
-    plugin.kind = short_kind(file.identity.kind);
-    plugin.path = file.path.string();
-    const auto [begin, end] = instances.equal_range(plugin.id);
-    for (auto one = begin; one != end; ++one) plugin.instances.push_back(one->second);
-    if (plugin.instances.empty()) continue;
-    // Loaded already, when its configuration was checked.
-    if (const auto library = plugins.load(plugin.id, file.identity.kind); library.ok()) {
-      plugin.name = library->descriptor().name;
-      plugin.version = library->descriptor().version;
-    }
-  }
+  facts.plugins = plugin_facts(plugins, instances);
   return facts;
 }
 
