@@ -109,24 +109,15 @@ Status Host::create_tiers(const HostConfig& config, PluginSet& plugins) {
   return {};
 }
 
-void Host::show_config(const HostConfig& config) {
-  std::string text = print_config(config);
-  const std::lock_guard lock(shown_config_mutex_);
-  shown_config_ = std::move(text);
-}
-
 HostFacts Host::facts(const HostConfig& config, PluginSet& plugins) {
-  show_config(config);
+  shown_config_.set(config);
   std::multimap<std::string, std::string> instances;
   instances.emplace(config.repository.plugin, "repository");
   for (const TierConfig& tier : config.tiers) instances.emplace(tier.plugin, tier.name);
   for (const FrontendConfig& each : config.frontends) instances.emplace(each.plugin, each.name);
   HostFacts facts;
   facts.config_path = config.file.string();
-  facts.config_toml = [this] {
-    const std::lock_guard lock(shown_config_mutex_);
-    return shown_config_;
-  };
+  facts.config_toml = [this] { return shown_config_.get(); };
   facts.plugins = plugin_facts(plugins, instances);
   return facts;
 }

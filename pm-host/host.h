@@ -4,13 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <mutex>
 #include <pm/cpp/result.hpp>
 #include <string>
 #include <vector>
 
 #include "core/api/engine.h"
 #include "core/config/config.h"
+#include "core/config/shown_config.h"
 #include "core/plugin/instance.h"
 #include "core/plugin/plugin_set.h"
 
@@ -36,7 +36,7 @@ class Host {
   Host& operator=(const Host&) = delete;
 
   // What GetConfig shows from now on. [thread-safe]
-  void show_config(const HostConfig& config);
+  void show_config(const HostConfig& config) { shown_config_.set(config); }
 
   // Makes the directories, opens the repository, creates the tiers, recovers and opens the
   // frontends. On failure sets `exit_code`; what was started is stopped by the destructor.
@@ -64,8 +64,7 @@ class Host {
   HostFacts facts(const HostConfig& config, PluginSet& plugins);
   Status start_frontends(const HostConfig& config, PluginSet& plugins, ExitCode& exit_code);
 
-  std::mutex shown_config_mutex_;
-  std::string shown_config_;
+  ShownConfig shown_config_;
   std::filesystem::path made_runtime_directory_;  // Empty: it was there.
   std::vector<Repository> repository_;            // None or one.
   RepositoryState state_;
