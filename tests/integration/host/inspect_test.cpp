@@ -181,7 +181,7 @@ TEST_P(Inspect, an_explanation_tells_where_the_copies_are_and_what_holds_them) {
   wire_catalog::SpillRequest spill;
   *spill.add_ids() = id;
   spill.set_target_tier(wire_core::TIER_VOID);
-  EXPECT_EQ(answer_of(wire_->spill(spill)), "FAILED_PRECONDITION");
+  EXPECT_EQ(answer_of(wire_->spill(spill)), "FAILED_PRECONDITION TARGET_BELOW_MIN_RESIDENCY");
   auto response = explain(id);
   EXPECT_EQ(response.payload_descriptor().tier(), wire_core::TIER_RAM);
   EXPECT_FALSE(response.payload_descriptor().ram().shm_name().empty());
@@ -265,6 +265,14 @@ TEST_P(Inspect, stats_count_what_is_being_written) {
   ASSERT_EQ(answer_of(wire_->commit(id)), "OK");
   EXPECT_EQ(ask(&Admin::Stats).payloads_uncommitted(), 0u);
   EXPECT_EQ(ask(&Admin::Stats).payloads_pinned(), 0u);
+  wire_catalog::PinRequest pin;
+  *pin.mutable_id() = id;
+  google::protobuf::Empty empty;
+  ASSERT_EQ(answer_of(wire_->call(wire_->catalog, &wire_services::PayloadCatalogService::Stub::Pin,
+                                  pin, &empty)),
+            "OK");
+  EXPECT_EQ(ask(&Admin::Stats).payloads_pinned(), 1u);
+  EXPECT_THAT(facts(explain(id)), Contains("It is pinned to its tier until it is unpinned."));
 }
 
 INSTANTIATE_TEST_SUITE_P(repositories, Inspect, testing::Values("sqlite", "memory"),

@@ -289,7 +289,8 @@ class RandomRun {
       ASSERT_EQ(is_new, event.kind == EventKind::allocated);
       Followed& followed = followers_[event.id.bytes];
       ASSERT_EQ(followed.tier, event.from == no_tier ? followed.tier : event.from);
-      followed = {event.revision, event.size_bytes, event.tier, event.kind != EventKind::allocated};
+      const bool committed = followed.committed || event.kind == EventKind::committed;
+      followed = {event.revision, event.size_bytes, event.tier, committed};
     }
     ASSERT_EQ(followers_.size(), views.size());
     std::uint64_t uncommitted = 0;
