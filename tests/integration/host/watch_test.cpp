@@ -199,8 +199,10 @@ class Follower {
       const auto& event = events[taken_];
       if (event.kind() == wire_catalog::CHANGE_KIND_SYNC) continue;
       EXPECT_TRUE(seen_.insert(event.resume_token()).second) << "told twice";
-      const bool lost = event.kind() == wire_catalog::CHANGE_KIND_LOST;
-      if (event.tier() == 0 && !lost) {
+      const bool ends = event.kind() == wire_catalog::CHANGE_KIND_DELETED ||
+                        event.kind() == wire_catalog::CHANGE_KIND_EXPIRED ||
+                        (event.kind() == wire_catalog::CHANGE_KIND_EVICTED && event.tier() == 0);
+      if (ends) {
         state_.erase(event.id().value());
         continue;
       }
