@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <map>
 #include <system_error>
 
 #include "core/api/plugin_facts.h"
+#include "core/config/plugin_config.h"
 #include "core/observe/log.h"
 
 namespace pm {
@@ -111,14 +111,10 @@ Status Host::create_tiers(const HostConfig& config, PluginSet& plugins) {
 
 HostFacts Host::facts(const HostConfig& config, PluginSet& plugins) {
   shown_config_.set(config);
-  std::multimap<std::string, std::string> instances;
-  instances.emplace(config.repository.plugin, "repository");
-  for (const TierConfig& tier : config.tiers) instances.emplace(tier.plugin, tier.name);
-  for (const FrontendConfig& each : config.frontends) instances.emplace(each.plugin, each.name);
   HostFacts facts;
   facts.config_path = config.file.string();
   facts.config_toml = [this] { return shown_config_.get(); };
-  facts.plugins = plugin_facts(plugins, instances);
+  facts.plugins = plugin_facts(plugins, instances_of(config));
   return facts;
 }
 

@@ -62,4 +62,12 @@ void check_plugin_configs(HostConfig& config, const SchemaLookup& look_up, confi
   });
 }
 
+std::multimap<std::string, std::string> instances_of(const HostConfig& config) {
+  std::multimap<std::string, std::string> instances;
+  instances.emplace(config.repository.plugin, "repository");
+  for (const TierConfig& tier : config.tiers) instances.emplace(tier.plugin, tier.name);
+  for (const FrontendConfig& each : config.frontends) instances.emplace(each.plugin, each.name);
+  return instances;
+}
+
 }  // namespace pm

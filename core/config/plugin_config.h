@@ -1,6 +1,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <string>
 
 #include "core/config/config.h"
 
@@ -19,5 +21,8 @@ using SchemaLookup = std::function<PluginSchema(const std::string& id, const cha
 // of their plugins, fills in defaults, and sets each config_json. Also takes a configuration in
 // which load_config() found errors, to report all there are.
 void check_plugin_configs(HostConfig& config, const SchemaLookup& look_up, config::Errors& errors);
+
+// What runs, by the plugin that it runs: its id -> the instance's name.
+std::multimap<std::string, std::string> instances_of(const HostConfig& config);
 
 }  // namespace pm
