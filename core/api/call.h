@@ -25,6 +25,7 @@ class Delivery;
 class RepositoryReader;
 class StreamCall;
 class StreamHub;
+class Turns;
 
 // The calls that wait, by id, so that they can be cancelled. [thread-safe]
 class CallRegistry {
@@ -64,6 +65,7 @@ struct Services {
   RepositoryReader& reader;
   Delivery& delivery;
   StreamHub& streams;
+  Turns& lineage_turns;  // Of those who search lineage for cycles.
 };
 
 // One invocation of a method, as a frontend made it. Valid during the frontend's call().
@@ -142,6 +144,7 @@ class CommandCall final : public Call, private ledger::ReplyHandler {
   void cancel() override;
 
   const TierTable& tiers() const { return services().tiers; }
+  const catalog::Id& subject() const { return subject_; }
   using Call::finish;
 
  private:

@@ -23,7 +23,10 @@ namespace pm::api {
 
 Dispatcher::Dispatcher(ledger::Ledger& ledger, const TierTable& tiers,
                        const pm_repository_t* repository)
-    : reader_(repository, ledger), services_{ledger, tiers, calls_, reader_, delivery_, streams_} {
+    : reader_(repository, ledger), lineage_turns_(reader_), services_{ledger,        tiers,
+                                                                      calls_,        reader_,
+                                                                      delivery_,     streams_,
+                                                                      lineage_turns_} {
   ledger.on_stream_notice(
       [this](const catalog::StreamNotice& notice) { streams_.on_notice(notice); });
   engine_.engine_data = this;

@@ -8,6 +8,7 @@
 #include "delivery.h"
 #include "repository_reader.h"
 #include "stream_hub.h"
+#include "turns.h"
 
 namespace pm::api {
 
@@ -42,6 +43,7 @@ class Dispatcher {
   RepositoryReader reader_;
   Delivery delivery_;
   StreamHub streams_;
+  Turns lineage_turns_;
   Services services_;
   std::atomic<bool> streams_end_{false};
   pm_engine_t engine_{};

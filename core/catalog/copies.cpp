@@ -277,6 +277,7 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns) {
     PayloadRecord record;
     record.id = payload.id;
     record.erased = true;
+    record.additions = additions_of(slot);
     take_lsn();
     changes_->records.emplace_back(std::move(record));
   }
