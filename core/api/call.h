@@ -25,6 +25,7 @@ class Delivery;
 class RepositoryReader;
 class StreamCall;
 class StreamHub;
+class Turns;
 class WatchHub;
 
 // The calls that wait, by id, so that they can be cancelled. [thread-safe]
@@ -65,6 +66,7 @@ struct Services {
   RepositoryReader& reader;
   Delivery& delivery;
   StreamHub& streams;
+  Turns& lineage_turns;  // Of those who search lineage for cycles.
   WatchHub& watch;
   const HostFacts& host;
 };
@@ -145,6 +147,7 @@ class CommandCall final : public Call, private ledger::ReplyHandler {
   void cancel() override;
 
   const TierTable& tiers() const { return services().tiers; }
+  const catalog::Id& subject() const { return subject_; }
   using Call::finish;
 
  private:

@@ -25,9 +25,11 @@ namespace pm::api {
 Dispatcher::Dispatcher(ledger::Ledger& ledger, const TierTable& tiers,
                        const pm_repository_t* repository, HostFacts host)
     : reader_(repository, ledger),
+      lineage_turns_(reader_),
       watch_(ledger),
       host_(std::move(host)),
-      services_{ledger, tiers, calls_, reader_, delivery_, streams_, watch_, host_} {
+      services_{ledger,   tiers,          calls_, reader_, delivery_,
+                streams_, lineage_turns_, watch_, host_} {
   ledger.on_stream_notice(
       [this](const catalog::StreamNotice& notice) { streams_.on_notice(notice); });
   engine_.engine_data = this;

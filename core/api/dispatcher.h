@@ -8,6 +8,7 @@
 #include "delivery.h"
 #include "repository_reader.h"
 #include "stream_hub.h"
+#include "turns.h"
 #include "watch_hub.h"
 
 namespace pm::api {
@@ -44,6 +45,7 @@ class Dispatcher {
   RepositoryReader reader_;
   Delivery delivery_;
   StreamHub streams_;
+  Turns lineage_turns_;
   WatchHub watch_;
   const HostFacts host_;
   Services services_;

@@ -55,6 +55,14 @@ void stats(const Services& services, const Invocation& invocation);
 void list_payloads(const Services& services, const Invocation& invocation);
 // label_methods.cpp
 void update_labels(const Services& services, const Invocation& invocation);
+// metadata_methods.cpp, metadata_event_methods.cpp
+void update_payload_metadata(const Services& services, const Invocation& invocation);
+void get_payload_metadata(const Services& services, const Invocation& invocation);
+void append_payload_metadata_event(const Services& services, const Invocation& invocation);
+void list_payload_metadata_events(const Services& services, const Invocation& invocation);
+// lineage_methods.cpp
+void add_lineage(const Services& services, const Invocation& invocation);
+void get_lineage(const Services& services, const Invocation& invocation);
 // lease_methods.cpp
 void acquire_read_lease(const Services& services, const Invocation& invocation);
 void release_lease(const Services& services, const Invocation& invocation);

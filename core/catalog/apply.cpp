@@ -30,6 +30,7 @@ bool Catalog::is_repeat(const RequestKey& key, Ticket ticket, Slot& request) {
     } else if (known.answered) {
       Reply reply = known.reply;
       reply.ticket = ticket;
+      reply.is_repeat = true;
       changes_->replies.push_back(std::move(reply));
     } else {
       known.followers.push_back(ticket);

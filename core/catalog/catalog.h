@@ -35,6 +35,8 @@ struct Limits {
   std::uint64_t wait_max_ns = 10'000'000'000;            // For room, when no deadline is given.
   std::uint64_t uncommitted_max_ns = 3'600'000'000'000;  // Life of an allocation without TTL.
   std::uint64_t orphan_grace_ns = 120'000'000'000;       // For writers of abandoned blocks.
+  std::uint32_t metadata_events_max = 10'000;            // Of a payload.
+  std::uint32_t lineage_parents_max = 1'024;             // Edges of a child.
   std::uint32_t requests_max = 100'000;
   std::uint64_t requests_kept_ns = 3'600'000'000'000;
   // Until this monotonic time, leases that an earlier life granted may still run, and no copy
@@ -108,6 +110,8 @@ class Catalog {
   void list_leases(const std::string& holder, std::uint32_t count, OrderedIndex::Entry& after,
                    const Clocks& now, std::vector<LeaseView>& leases) const;
   const StreamTable& streams() const { return streams_; }
+  Described describe(const Id& id, const Clocks& now) const;
+  LineageNeeds lineage_needs(const Id& child, const LineageEdges& edges, const Clocks& now) const;
 
   // When the next Tick has something to do; 0: not on that clock.
   std::uint64_t next_due_mono_ns() const;
@@ -209,6 +213,9 @@ class Catalog {
   void on(const DeleteStream& command);
   void on(const AppendToStream& command);
   void on(const CommitOffset& command);
+  void on(const UpdateMetadata& command);
+  void on(const AppendMetadataEvent& command);
+  void on(const AddLineage& command);
   bool is_repeat(const RequestKey& key, Ticket ticket, Slot& request);
   void forget_request(Slot slot);
   void answer(const Waiter& waiter, Reply reply);
@@ -274,6 +281,8 @@ class Catalog {
   void refuse_move(const Waiter& waiter, Slot payload, TierIndex target, Reason why);
 
   // extras.cpp: what only some payloads have
+  const Extras* find_extras(Slot payload) const;  // Null: none.
+  Extras& extras_for(Slot payload);
   const Additions& additions_of(Slot payload) const;
   Additions& add_to(Slot payload);
   void settle_additions(Slot payload);
@@ -283,6 +292,14 @@ class Catalog {
   void leave_lists(Slot payload);
   template <typename Visit>
   void visit_by_age(TierIndex tier, std::uint64_t from, bool forward, Visit visit) const;
+
+  // documents.cpp, lineage.cpp: what is said about payloads
+  Reason find_described(const Id& id, const Clocks& now, Slot& slot) const;
+  void join_record(Slot slot);
+  Reason find_family(const Id& child, const LineageEdges& edges, const Clocks& now,
+                     std::vector<Slot>& slots, std::size_t& missing) const;
+  bool has_new_parents(Slot slot, std::uint64_t since_lsn) const;
+  void add_edges(const std::vector<Slot>& slots, const AddLineage& command);
 
   // operations.cpp: allocate, seal; what operations have in common
   Slot start_operation(Slot payload, Action action, TierIndex tier);
@@ -348,6 +365,8 @@ class Catalog {
   std::uint64_t order_ = 0;
   std::uint64_t touch_ = 0;
   std::uint64_t lsn_ = restored_lsn;
+  std::uint64_t lineage_lsn_ = 0;  // Of the last edge,
+  std::uint64_t cycle_lsn_ = 0;    // and of the last one added to a payload that had children.
   std::uint64_t queue_number_ = 0;
   std::uint32_t waiting_count_ = 0;
   std::uint32_t uncommitted_count_ = 0;

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "documents.h"
 #include "event.h"
 #include "extras.h"
 #include "payload.h"
@@ -146,6 +147,37 @@ struct UpdateLabels {
 // Catalog::is_sorted_by_size().
 struct IndexSizes {};
 
+// `metadata` stands then, whole. `is_derived`: it was made from what stood at `seen_lsn`, and is
+// refused when that has changed.
+struct UpdateMetadata {
+  Ticket ticket = 0;
+  RequestKey request;
+  Id id;
+  std::shared_ptr<const Metadata> metadata;
+  bool is_derived = false;
+  std::uint64_t seen_lsn = 0;
+};
+
+struct AppendMetadataEvent {
+  Ticket ticket = 0;
+  RequestKey request;
+  Id id;
+  std::shared_ptr<const MetadataEvent> event;
+};
+
+// Adds edges, each once. What the caller had to look up (LineageNeeds) stood at `seen_lsn`, and is
+// refused when it may have changed. A refusal's first_number says which payload it is about: 0 the
+// child, else the parent of that edge, counted from 1.
+struct AddLineage {
+  Ticket ticket = 0;
+  RequestKey request;
+  Id child;
+  std::shared_ptr<const LineageEdges> edges;  // At most lineage_edges_max.
+  bool knows_edges = false;                   // None of them is there already.
+  bool knows_no_cycle = false;
+  std::uint64_t seen_lsn = 0;
+};
+
 // The caller of `ticket` no longer wants its answer; it gets request_cancelled if it still waits.
 struct Cancel {
   Ticket ticket = 0;
@@ -247,10 +279,11 @@ struct Tick {};
 // The host stops: everyone who waits is answered.
 struct Shutdown {};
 
-using Command = std::variant<Allocate, Commit, Delete, Pin, Unpin, Promote, Spill, AcquireLease,
-                             RenewLease, ReleaseLease, UpdateLabels, Cancel, Allocated, Sealed,
-                             Moved, Removed, Found, CopyGone, Mounted, IndexSizes, Tick, Shutdown,
-                             CreateStream, DeleteStream, AppendToStream, CommitOffset>;
+using Command =
+    std::variant<Allocate, Commit, Delete, Pin, Unpin, Promote, Spill, AcquireLease, RenewLease,
+                 ReleaseLease, UpdateLabels, Cancel, Allocated, Sealed, Moved, Removed, Found,
+                 CopyGone, Mounted, IndexSizes, Tick, Shutdown, CreateStream, DeleteStream,
+                 AppendToStream, CommitOffset, UpdateMetadata, AppendMetadataEvent, AddLineage>;
 
 // What earlier lives left is durable: it has this LSN, and new records have higher ones.
 inline constexpr std::uint64_t restored_lsn = 1;
@@ -291,6 +324,23 @@ struct Listed {
   std::uint64_t lsn = 0;  // What must be durable before it may be shown.
 };
 
+// How much is said about a payload.
+struct Described {
+  Reason reason = Reason::none;
+  bool has_metadata = false;
+  std::uint32_t metadata_events = 0;
+  std::uint64_t lsn = 0;       // What must be durable before it can be read.
+  std::uint64_t seen_lsn = 0;  // For a command that builds on it.
+};
+
+// What must be looked up before edges are added.
+struct LineageNeeds {
+  bool edges = false;          // Which edges the child has.
+  bool search = false;         // Whether a parent was made from the child.
+  std::uint64_t lsn = 0;       // What must be durable before it can be read.
+  std::uint64_t seen_lsn = 0;  // For the command that builds on it.
+};
+
 struct Reply {
   Ticket ticket = 0;
   Reason reason = Reason::none;
@@ -306,6 +356,7 @@ struct Reply {
   std::uint64_t first_number = 0;  // What was counted: offsets of a stream, an event's number.
   std::uint64_t last_number = 0;
   std::int64_t at_ns = 0;  // Wall time of what was done.
+  bool is_repeat = false;  // Nothing was done now: the request was answered before.
   std::uint64_t lsn = 0;   // What must be durable before the reply may leave. 0: nothing.
 };
 
@@ -319,7 +370,7 @@ struct CopyRecord {
 
 struct PayloadRecord {
   Id id;
-  bool erased = false;  // Only `id` counts.
+  bool erased = false;  // Only `id` counts, and what `additions` say is in the repository goes too.
   bool lost = false;
   std::uint64_t size_bytes = 0;
   std::uint64_t revision = 0;
@@ -348,7 +399,8 @@ struct TierRecord {
 };
 
 using Record = std::variant<PayloadRecord, RequestRecord, TierRecord, StreamRecord, StreamEntries,
-                            StreamSweepRecord, ConsumerGroupRecord>;
+                            StreamSweepRecord, ConsumerGroupRecord, MetadataRecord,
+                            MetadataEventRecord, LineageRecord>;
 
 // ---- effects: what somebody must do, and report ----
 

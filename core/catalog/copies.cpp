@@ -279,6 +279,7 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns, EventKind told) {
     PayloadRecord record;
     record.id = payload.id;
     record.erased = true;
+    record.additions = additions_of(slot);
     take_lsn();
     changes_->records.emplace_back(std::move(record));
   }

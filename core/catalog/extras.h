@@ -27,10 +27,13 @@ struct Additions {
   // How much of it stands in the repository, so that it is looked for only where it is.
   bool has_metadata = false;
   std::uint32_t metadata_events = 0;
-  std::uint32_t parents = 0;
+  std::int64_t last_event_at_ns = 0;  // Wall time; the next one is not earlier.
+  std::uint32_t parents = 0;          // Edges of which it is the child.
+  bool has_children = false;          // Or had some.
 
   bool any() const {
-    return labels != nullptr || pinned || has_metadata || metadata_events != 0 || parents != 0;
+    return labels != nullptr || pinned || has_metadata || metadata_events != 0 || parents != 0 ||
+           has_children;
   }
 };
 
@@ -38,6 +41,9 @@ struct Additions {
 struct Extras {
   Slot payload = no_slot;
   Slot hash_next = no_slot;
+  // When that changed, in this life: 0 when not since the start.
+  std::uint64_t metadata_lsn = 0;
+  std::uint64_t parents_lsn = 0;
   Additions additions;
 
   std::uint64_t key() const { return payload; }

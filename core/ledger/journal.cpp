@@ -18,14 +18,23 @@ namespace {
 constexpr std::uint64_t record_bytes = 512;
 
 void weigh(const catalog::Record& record, std::uint64_t& operations, std::uint64_t& bytes) {
-  const auto* entries = std::get_if<catalog::StreamEntries>(&record);
-  if (entries == nullptr) {
-    ++operations;
-    bytes += record_bytes;
-    return;
+  ++operations;
+  bytes += record_bytes;
+  if (const auto* entries = std::get_if<catalog::StreamEntries>(&record)) {
+    operations += entries->items->size() - 1;
+    for (const catalog::StreamItem& item : *entries->items) {
+      bytes += record_bytes + item.tags.size();
+    }
+  } else if (const auto* metadata = std::get_if<catalog::MetadataRecord>(&record)) {
+    bytes += metadata->metadata->data.size();
+  } else if (const auto* event = std::get_if<catalog::MetadataEventRecord>(&record)) {
+    bytes += event->event->data.size();
+  } else if (const auto* lineage = std::get_if<catalog::LineageRecord>(&record)) {
+    operations += lineage->edges->size();
+    for (const catalog::LineageEdge& edge : *lineage->edges) {
+      bytes += record_bytes + edge.parameters.size();
+    }
   }
-  operations += entries->items->size();
-  for (const catalog::StreamItem& item : *entries->items) bytes += record_bytes + item.tags.size();
 }
 
 thread_local bool this_thread_will_drive = false;

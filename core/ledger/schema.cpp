@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "byte_codec.h"
+#include "document_schema.h"
 #include "record_fields.h"
 #include "stream_schema.h"
 
@@ -40,6 +41,7 @@ enum PayloadField : std::uint32_t {
   pin_expires_at_ns,
   metadata_events,
   parents,
+  last_event_at_ns,
 };
 enum RequestField : std::uint32_t { request_key = 1, digest, answered_at_ns, reply };
 enum TierField : std::uint32_t { tier_name_field = 1, failed, medium };
@@ -48,6 +50,7 @@ constexpr std::uint64_t flag_no_evict = 1;
 constexpr std::uint64_t flag_require_durable = 2;
 constexpr std::uint64_t flag_pinned = 4;
 constexpr std::uint64_t flag_has_metadata = 8;
+constexpr std::uint64_t flag_has_children = 16;
 
 constexpr std::array payload_fields = {
     field(payload_id, PM_VALUE_BYTES, "payload_id"),
@@ -71,6 +74,7 @@ constexpr std::array payload_fields = {
     field(pin_expires_at_ns, PM_VALUE_I64, "pin_expires_at_ns"),
     field(metadata_events, PM_VALUE_U64, "metadata_events"),
     field(parents, PM_VALUE_U64, "parents"),
+    field(last_event_at_ns, PM_VALUE_I64, "last_event_at_ns"),
 };
 constexpr std::array request_fields = {
     field(request_key, PM_VALUE_BYTES, "request_key"),
@@ -91,6 +95,9 @@ constexpr std::array kinds = {
     stream_kind,
     stream_entry_kind,
     consumer_group_kind,
+    metadata_kind,
+    metadata_event_kind,
+    lineage_kind,
 };
 constexpr pm_schema_t the_schema = {sizeof(pm_schema_t), schema_version, kinds.data(), kinds.size(),
                                     0};
@@ -249,6 +256,11 @@ void OperationWriter::add(const catalog::Record& record) {
   if (const auto* group = std::get_if<catalog::ConsumerGroupRecord>(&record)) {
     add_consumer_group(*group);
   }
+  if (const auto* metadata = std::get_if<catalog::MetadataRecord>(&record)) add_metadata(*metadata);
+  if (const auto* event = std::get_if<catalog::MetadataEventRecord>(&record)) {
+    add_metadata_event(*event);
+  }
+  if (const auto* lineage = std::get_if<catalog::LineageRecord>(&record)) add_lineage(*lineage);
 }
 
 void OperationWriter::begin(std::uint32_t kind, std::uint32_t type) {
@@ -287,7 +299,7 @@ const std::string& OperationWriter::tier_name(TierIndex index) const {
 void OperationWriter::add_payload(const catalog::PayloadRecord& record) {
   begin(kind_payload, record.erased ? PM_OPERATION_DELETE : PM_OPERATION_PUT);
   bytes(payload_id, record.id.bytes.data(), record.id.bytes.size());
-  if (record.erased) return;
+  if (record.erased) return erase_documents(record);
   u64(size_bytes, record.size_bytes);
   u64(lost, record.lost ? 1 : 0);
   u64(revision, record.revision);
@@ -316,7 +328,8 @@ void OperationWriter::add_payload(const catalog::PayloadRecord& record) {
   u64(flags, (record.retention.no_evict ? flag_no_evict : 0) |
                  (record.retention.require_durable ? flag_require_durable : 0) |
                  (additions.pinned ? flag_pinned : 0) |
-                 (additions.has_metadata ? flag_has_metadata : 0));
+                 (additions.has_metadata ? flag_has_metadata : 0) |
+                 (additions.has_children ? flag_has_children : 0));
   text(spill_target, tier_name(record.retention.spill_target));
   text(min_residency, tier_name(record.retention.min_residency));
   u64(checksum_kind, static_cast<std::uint64_t>(record.checksum.kind));
@@ -330,7 +343,10 @@ void OperationWriter::add_additions(const catalog::Additions& additions) {
     text(labels, encoded_.emplace_back(write_labels(additions.labels.get())));
   }
   if (additions.pinned) i64(pin_expires_at_ns, additions.pin_expires_at_ns);
-  if (additions.metadata_events != 0) u64(metadata_events, additions.metadata_events);
+  if (additions.metadata_events != 0) {
+    u64(metadata_events, additions.metadata_events);
+    i64(last_event_at_ns, additions.last_event_at_ns);
+  }
   if (additions.parents != 0) u64(parents, additions.parents);
 }
 
@@ -402,6 +418,8 @@ Result<catalog::PayloadRecord> read_payload(const pm_value_t* values, std::uint3
   additions.pinned = (in.u64(flags) & flag_pinned) != 0;
   additions.pin_expires_at_ns = in.i64(pin_expires_at_ns);
   additions.has_metadata = (in.u64(flags) & flag_has_metadata) != 0;
+  additions.has_children = (in.u64(flags) & flag_has_children) != 0;
+  additions.last_event_at_ns = in.i64(last_event_at_ns);
   additions.metadata_events = static_cast<std::uint32_t>(in.u64(metadata_events));
   additions.parents = static_cast<std::uint32_t>(in.u64(parents));
   return record;

@@ -43,6 +43,11 @@ class OperationWriter {
   void add_stream_entries(const catalog::StreamEntries& entries);
   void add_stream_sweep(const catalog::StreamSweepRecord& sweep);
   void add_consumer_group(const catalog::ConsumerGroupRecord& record);
+  // document_schema.cpp
+  void add_metadata(const catalog::MetadataRecord& record);
+  void add_metadata_event(const catalog::MetadataEventRecord& record);
+  void add_lineage(const catalog::LineageRecord& record);
+  void erase_documents(const catalog::PayloadRecord& record);
   void begin(std::uint32_t kind, std::uint32_t type);
   void u64(std::uint32_t field, std::uint64_t value);
   void i64(std::uint32_t field, std::int64_t value);

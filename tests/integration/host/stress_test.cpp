@@ -1,5 +1,4 @@
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
 #include <algorithm>
 #include <atomic>
@@ -11,6 +10,7 @@
 #include "content.h"
 #include "host_process.h"
 #include "leftovers.h"
+#include "rows.h"
 
 // Many clients at once, for a while; afterwards nothing of them is left.
 
@@ -83,21 +83,6 @@ class Worker {
   std::uint64_t calls_ = 0;
   std::vector<std::string> errors_;
 };
-
-std::int64_t count_rows(const std::filesystem::path& file, const std::string& table) {
-  sqlite3* database = nullptr;
-  sqlite3_stmt* statement = nullptr;
-  std::int64_t count = -1;
-  if (sqlite3_open_v2(file.c_str(), &database, SQLITE_OPEN_READONLY, nullptr) == SQLITE_OK &&
-      sqlite3_prepare_v2(database, ("SELECT count(*) FROM " + table).c_str(), -1, &statement,
-                         nullptr) == SQLITE_OK &&
-      sqlite3_step(statement) == SQLITE_ROW) {
-    count = sqlite3_column_int64(statement, 0);
-  }
-  sqlite3_finalize(statement);
-  sqlite3_close(database);
-  return count;
-}
 
 class Stress : public testing::TestWithParam<const char*> {
  protected:
