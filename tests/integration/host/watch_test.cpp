@@ -290,7 +290,7 @@ TEST_P(Watch, what_was_told_survives_a_kill) {
   host_.kill();
   for (std::thread& writer : writers) writer.join();
   const auto told = watcher.wait(SIZE_MAX);
-  EXPECT_GT(told.size(), 200u);
+  EXPECT_GE(told.size(), 200u);
   ASSERT_TRUE(host_.start_ready()) << host_.log();
   Wire later(host_);
   for (const auto& event : told) {
