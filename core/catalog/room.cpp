@@ -120,6 +120,8 @@ bool Catalog::evict(Slot slot, TierIndex tier, int depth) {
         make_room(target, below.waiting_bytes + bytes, depth + 1) == Room::never) {
       return false;
     }
+    // Where targets point in a circle, it may have been sent off itself for the room below.
+    if (payload.touch == 0) return true;
   }
   const Slot move = start_move(slot, target, true);
   operations_[move].eviction = true;
