@@ -10,6 +10,7 @@
 #include "ordered_index.h"
 #include "payload.h"
 #include "slots.h"
+#include "victims.h"
 
 namespace pm::catalog {
 
@@ -146,8 +147,8 @@ class Catalog {
     std::uint32_t evictions_failed = 0;     // In a row.
     std::map<std::uint64_t, Slot> waiting;  // Operations, first come first served.
     std::uint64_t waiting_bytes = 0;
-    OrderedIndex listed;   // order -> payload
-    OrderedIndex victims;  // (priority, touch) -> payload
+    OrderedIndex listed;  // order -> payload
+    Victims victims;
   };
 
   // apply.cpp: dispatch, request ids, replies
@@ -263,7 +264,6 @@ class Catalog {
 
   std::uint64_t generation_;
   std::uint64_t order_ = 0;
-  std::uint64_t touch_ = 0;
   std::uint64_t lsn_ = restored_lsn;
   std::uint64_t queue_number_ = 0;
   std::uint32_t waiting_count_ = 0;

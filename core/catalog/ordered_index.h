@@ -12,9 +12,9 @@
 
 namespace pm::catalog {
 
-// A set of (key, slot) pairs in order: what is due next, what was used least lately, what was made
-// last. A directory of runs of up to 128 pairs, so a pair costs 12 bytes and little more, and each
-// call O(log n) plus the length of a run.
+// A set of (key, slot) pairs in order: what is due next, what was made last. A directory of runs of
+// up to 128 pairs, so a pair costs 12 bytes and little more, and each call O(log n) plus the length
+// of a run.
 class OrderedIndex {
  public:
   struct Entry {
@@ -65,18 +65,6 @@ class OrderedIndex {
   std::optional<Entry> first() const {
     if (runs_.empty()) return std::nullopt;
     return runs_.begin()->second->at(0);
-  }
-
-  // The smallest pair that is larger than `entry`.
-  std::optional<Entry> after(const Entry& entry) const {
-    if (runs_.empty()) return std::nullopt;
-    auto run = run_of(entry);
-    std::uint32_t position = run->second->position(entry);
-    if (position < run->second->count && run->second->at(position) == entry) ++position;
-    if (position < run->second->count) return run->second->at(position);
-    ++run;
-    if (run == runs_.end()) return std::nullopt;
-    return run->second->at(0);
   }
 
   // The largest pair whose key is smaller than `key`.

@@ -34,12 +34,6 @@ TEST(ordered_index, agrees_with_a_set_over_random_changes) {
     if (first) {
       ASSERT_EQ(std::pair(first->key, first->slot), *model.begin());
     }
-    const auto after = index.after({key, slot});
-    const auto wanted_after = model.upper_bound({key, slot});
-    ASSERT_EQ(after.has_value(), wanted_after != model.end());
-    if (after) {
-      ASSERT_EQ(std::pair(after->key, after->slot), *wanted_after);
-    }
     const auto before = index.before(key);
     const auto wanted_before = model.lower_bound({key, 0});
     ASSERT_EQ(before.has_value(), wanted_before != model.begin());
@@ -49,14 +43,10 @@ TEST(ordered_index, agrees_with_a_set_over_random_changes) {
   }
 }
 
-TEST(ordered_index, walks_everything_in_order_forwards_and_backwards) {
+TEST(ordered_index, walks_everything_backwards_in_order) {
   OrderedIndex index;
   for (std::uint64_t key = 1; key <= 10'000; ++key) index.insert(key, 1);
-  std::uint64_t wanted = 1;
-  for (auto entry = index.first(); entry; entry = index.after(*entry)) {
-    ASSERT_EQ(entry->key, wanted++);
-  }
-  EXPECT_EQ(wanted, 10'001u);
+  std::uint64_t wanted = 10'001;
   for (auto entry = index.before(UINT64_MAX); entry; entry = index.before(entry->key)) {
     ASSERT_EQ(entry->key, --wanted);
   }
