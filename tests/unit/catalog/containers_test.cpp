@@ -3,6 +3,7 @@
 #include <map>
 #include <random>
 #include <set>
+#include <vector>
 
 #include "core/catalog/hash_table.h"
 #include "core/catalog/ordered_index.h"
@@ -58,6 +59,27 @@ struct Item {
   Slot hash_next = no_slot;
   const std::uint64_t& key() const { return number; }
 };
+
+TEST(slots, keep_objects_where_they_are_while_they_grow_and_use_freed_numbers_again) {
+  Slots<Item> slots;
+  std::vector<Item*> places(1);
+  constexpr Slot count = 150'000;  // Beyond what is taken a block at a time.
+  for (Slot wanted = 1; wanted <= count; ++wanted) {
+    ASSERT_EQ(slots.add(), wanted);
+    ASSERT_EQ(slots[wanted].number, 0u);
+    slots[wanted].number = wanted;
+    places.push_back(&slots[wanted]);
+  }
+  for (Slot slot = 1; slot <= count; ++slot) {
+    ASSERT_EQ(&slots[slot], places[slot]);
+    ASSERT_EQ(slots[slot].number, slot);
+  }
+  for (Slot slot = 1; slot <= count; slot += 3) slots.remove(slot);
+  EXPECT_EQ(slots.size(), count - count / 3);
+  for (Slot again = 0; again < count / 3; ++again) ASSERT_EQ(slots[slots.add()].number, 0u);
+  EXPECT_EQ(slots.size(), count);
+  EXPECT_EQ(slots.add(), count + 1);
+}
 
 TEST(hash_table, agrees_with_a_map_while_it_grows_and_shrinks) {
   std::mt19937_64 random(11);
