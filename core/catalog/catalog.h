@@ -15,6 +15,7 @@
 #include "size_index.h"
 #include "slots.h"
 #include "stream_table.h"
+#include "victims.h"
 
 namespace pm::catalog {
 
@@ -172,8 +173,8 @@ class Catalog {
     std::uint32_t evictions_failed = 0;     // In a row.
     std::map<std::uint64_t, Slot> waiting;  // Operations, first come first served.
     std::uint64_t waiting_bytes = 0;
-    OrderedIndex listed;   // order -> payload
-    OrderedIndex victims;  // (priority, touch) -> payload
+    OrderedIndex listed;  // order -> payload
+    Victims victims;
   };
 
   // apply.cpp: dispatch, request ids, replies
@@ -333,7 +334,6 @@ class Catalog {
 
   std::uint64_t generation_;
   std::uint64_t order_ = 0;
-  std::uint64_t touch_ = 0;
   std::uint64_t lsn_ = restored_lsn;
   std::uint64_t queue_number_ = 0;
   std::uint32_t waiting_count_ = 0;
