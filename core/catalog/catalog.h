@@ -16,6 +16,7 @@
 #include "size_index.h"
 #include "slots.h"
 #include "stream_table.h"
+#include "victims.h"
 
 namespace pm::catalog {
 
@@ -181,8 +182,8 @@ class Catalog {
     std::uint32_t evictions_failed = 0;     // In a row.
     std::map<std::uint64_t, Slot> waiting;  // Operations, first come first served.
     std::uint64_t waiting_bytes = 0;
-    OrderedIndex listed;   // order -> payload
-    OrderedIndex victims;  // (priority, touch) -> payload
+    OrderedIndex listed;  // order -> payload
+    Victims victims;
   };
 
   // apply.cpp: dispatch, request ids, replies
@@ -363,7 +364,6 @@ class Catalog {
 
   std::uint64_t generation_;
   std::uint64_t order_ = 0;
-  std::uint64_t touch_ = 0;
   std::uint64_t lsn_ = restored_lsn;
   std::uint64_t lineage_lsn_ = 0;  // Of the last edge,
   std::uint64_t cycle_lsn_ = 0;    // and of the last one added to a payload that had children.

@@ -214,33 +214,21 @@ void Catalog::leave_tier_list(Slot slot) {
   payload.listed = no_tier;
 }
 
-namespace {
-
-std::uint64_t victim_key(const Payload& payload) {
-  constexpr int touch_bits = 62;
-  return (static_cast<std::uint64_t>(payload.retention.priority) << touch_bits) | payload.touch;
-}
-
-}  // namespace
-
 void Catalog::leave_victims(Slot slot) {
-  Payload& payload = payloads_[slot];
-  if (payload.touch == 0) return;
-  tiers_[payload.listed].victims.remove(victim_key(payload), slot);
-  payload.touch = 0;
+  const Payload& payload = payloads_[slot];
+  if (payload.victim) tiers_[payload.listed].victims.remove(payloads_, slot);
 }
 
 // Only payloads that may leave stand among the victims, so none of them blocks the others. Joining
 // counts as a use.
 void Catalog::join_victims(Slot slot) {
-  Payload& payload = payloads_[slot];
-  if (payload.touch != 0 || payload.phase != Phase::committed || payload.listed == no_tier ||
+  const Payload& payload = payloads_[slot];
+  if (payload.victim || payload.phase != Phase::committed || payload.listed == no_tier ||
       payload.leases != 0 || payload.operation != no_slot || payload.retention.no_evict ||
       payload.retention.priority == Priority::never || additions_of(slot).pinned) {
     return;
   }
-  payload.touch = ++touch_;
-  tiers_[payload.listed].victims.insert(victim_key(payload), slot);
+  tiers_[payload.listed].victims.push_back(payloads_, slot);
 }
 
 // When its life ends by itself: 0 never. Nothing ends while the tier is at work on an allocation.

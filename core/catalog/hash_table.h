@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -20,7 +21,12 @@ class HashTable {
   template <typename Key>
   Slot find(const Key& key) const {
     for (Slot slot = bucket(hash_of(key)); slot != no_slot; slot = slots_[slot].hash_next) {
-      if (slots_[slot].key() == key) return slot;
+      const T& item = slots_[slot];
+      // Whoever finds it reads all of it: the other cache lines come while the keys are compared.
+      for (std::size_t offset = 64; offset < sizeof(T); offset += 64) {
+        __builtin_prefetch(reinterpret_cast<const char*>(&item) + offset);
+      }
+      if (item.key() == key) return slot;
     }
     return no_slot;
   }

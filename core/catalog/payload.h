@@ -74,25 +74,28 @@ enum class Phase : std::uint8_t {
 };
 
 // What is kept of a payload in memory. Every payload's must fit, so every byte counts.
+// What a lookup and a list of victims touch stands in front, within half a cache line.
 struct Payload {
   Id id;
+  Slot hash_next = no_slot;
+  Slot victim_before = no_slot;  // See Victims.
+  Slot victim_after = no_slot;
+  Slot operation = no_slot;  // What is being done with it: one thing at a time.
+  std::uint32_t leases = 0;  // On all copies.
+  Phase phase = Phase::allocating;
+  TierIndex listed = no_tier;  // The tier under which it is listed and counted.
+  bool victim = false;         // It is among the victims of that tier.
+  Retention retention;
+  Checksum checksum;
+  bool has_extras = false;  // There is an Extras of this slot.
   std::uint64_t size_bytes = 0;
   std::uint64_t revision = 0;
   std::uint64_t lsn = 0;  // Of the last record that it is part of.
   std::int64_t created_at_ns = 0;
   std::int64_t expires_at_ns = 0;           // 0: never.
   std::uint64_t order = 0;                  // Counts allocations; what lists are ordered by.
-  std::uint64_t touch = 0;                  // Counts uses; 0: not among the victims of its tier.
   Copy first;                               // Valid when first.generation is not 0.
   std::unique_ptr<std::vector<Copy>> more;  // Further copies, rarely any.
-  Slot hash_next = no_slot;
-  Slot operation = no_slot;  // What is being done with it: one thing at a time.
-  std::uint32_t leases = 0;  // On all copies.
-  Checksum checksum;         // Here, with the other small ones, it needs no padding.
-  Phase phase = Phase::allocating;
-  bool has_extras = false;     // There is an Extras of this slot.
-  TierIndex listed = no_tier;  // The tier under which it is listed and counted.
-  Retention retention;
 
   const Id& key() const { return id; }
 };

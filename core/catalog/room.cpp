@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "catalog.h"
@@ -88,16 +87,17 @@ Catalog::Room Catalog::make_room(TierIndex index, std::uint64_t bytes, int depth
     const std::uint64_t staying = tier.used_bytes - std::min(tier.leaving_bytes, tier.used_bytes);
     return staying + bytes > tier.facts.capacity_bytes;
   };
-  std::array<Slot, victims_max> victims;
+  const auto is_victim = [&](Slot slot) {
+    return slot != no_slot && payloads_[slot].victim && payloads_[slot].listed == index;
+  };
   int count = 0;
-  for (auto entry = tier.victims.first(); entry && count < victims_max;
-       entry = tier.victims.after(*entry)) {
-    victims[static_cast<std::size_t>(count++)] = entry->slot;
-    if (!missing()) break;
-  }
-  for (int position = 0; position < count && missing(); ++position) {
-    const Slot victim = victims[static_cast<std::size_t>(position)];
-    if (payloads_[victim].touch != 0) evict(victim, index, depth);
+  Slot stays = no_slot;  // The last one that could not leave: those before it could not, either.
+  for (; count < victims_max && missing(); ++count) {
+    const Slot victim =
+        is_victim(stays) ? tier.victims.after(payloads_, stays) : tier.victims.first();
+    if (victim == no_slot) break;
+    evict(victim, index, depth);
+    if (is_victim(victim)) stays = victim;
   }
   if (!missing()) return Room::coming;
   return count == victims_max ? Room::perhaps : Room::never;
@@ -148,6 +148,8 @@ bool Catalog::evict(Slot slot, TierIndex tier, int depth) {
         make_room(target, below.waiting_bytes + bytes, depth + 1) == Room::never) {
       return false;
     }
+    // Where targets point in a circle, it may have been sent off itself for the room below.
+    if (!payload.victim) return true;
   }
   const Slot move = start_move(slot, target, true);
   operations_[move].eviction = true;
