@@ -7,6 +7,9 @@
 #include <charconv>
 #include <sstream>
 
+#include "call_verbs.h"
+#include "payload/manager/core/v1/types.pb.h"
+#include "request_fields.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -53,26 +56,25 @@ struct VerbOptions {
 
 const std::vector<VerbOptions>& verb_options() {
   static const std::vector<VerbOptions> all = {
-      {"allocate", {"tier", "ttl-ms", "no-evict", "layout", "request-id"}, {"size"}},
-      {"commit", {"request-id"}, {"id"}},
+      {"completion", {}, {"shell"}},
+      {"allocate", {"tier", "ttl-ms", "no-evict", "label", "layout", "request-id"}, {"size"}},
+      {"commit", {"checksum", "request-id"}, {"id"}},
       {"resolve", {}, {"id"}},
-      {"lease", {"min-tier", "duration-ms", "best-effort"}, {"id"}},
+      {"lease",
+       {"min-tier", "duration-ms", "best-effort", "holder", "range-offset-bytes",
+        "range-length-bytes"},
+       {"id"}},
       {"release", {}, {"lease"}},
       {"delete", {"force"}, {"ids"}},
       {"promote", {"to", "drop-source", "best-effort", "layout", "request-id"}, {"id"}},
       {"spill", {"to", "wait-for-leases", "best-effort", "request-id"}, {"ids"}},
       {"stats", {}, {}},
-      {"list", {"tier", "limit", "page-size", "all"}, {}},
-      {"put", {"tier", "ttl-ms", "no-evict", "layout", "request-id"}, {"file"}},
+      {"list", {"tier", "filter", "order-by", "limit", "page-size", "all"}, {}},
+      {"put", {"tier", "ttl-ms", "no-evict", "label", "layout", "request-id"}, {"file"}},
       {"get", {"min-tier", "duration-ms", "best-effort"}, {"id", "file"}},
       {"sha256", {"min-tier", "duration-ms", "best-effort"}, {"id"}},
   };
   return all;
-}
-
-const VerbOptions& options_of(const std::string& verb) {
-  return *std::find_if(verb_options().begin(), verb_options().end(),
-                       [&verb](const VerbOptions& options) { return verb == options.verb; });
 }
 
 po::options_description option_pool() {
@@ -83,7 +85,9 @@ po::options_description option_pool() {
       "ttl-ms", text("N"), "delete it after this time, 0 for never (default: 0)")(
       "no-evict", po::bool_switch(), "never move it unasked; it has no time to live")(
       "layout", text("LAYOUT"), "in memory: segment or slab (default: segment)")(
-      "request-id", text("TEXT"), "makes a repeat with the same text act once")(
+      "label", po::value<std::vector<std::string>>()->value_name("KEY=VALUE")->composing(),
+      "may be given again")("request-id", text("TEXT"),
+                            "makes a repeat with the same text act once")(
       "min-tier", text("TIER"), "at least as fast as this; promotes when it is not")(
       "duration-ms", text("N"), "of the lease (lease: the server's default; get, sha256: 120000)")(
       "best-effort", po::bool_switch(),
@@ -91,19 +95,49 @@ po::options_description option_pool() {
       "force", po::bool_switch(), "also when leased")("to", text("TIER"), "where it goes")(
       "drop-source", po::bool_switch(), "give up the copy below, also a durable one")(
       "wait-for-leases", po::bool_switch(), "wait until its leases end")(
+      "checksum", text("ALGORITHM[:HEX]"),
+      "xxh3-128, sha256 or crc32c: computed, or held against the value given")(
+      "holder", text("TEXT"), "who reads, for lease list")(
+      "range-offset-bytes", text("N"), "where the part that will be read begins")(
+      "range-length-bytes", text("N"), "and how long it is (default: up to the end)")(
+      "filter", text("TEXT"), "'tier = \"ram\" AND labels.env = \"test\" AND age > 1h'")(
+      "order-by", text("TEXT"), "age, 'age desc', size_bytes or 'size_bytes desc'")(
       "limit", text("N"), "at most so many (default: 50)")(
       "page-size", text("N"), "ask for so many at a time, up to 500")("all", po::bool_switch(),
                                                                       "without a limit");
   return pool;
 }
 
-po::options_description shown_options(const VerbOptions& verb) {
-  po::options_description options("Options of " + std::string(verb.verb), help_columns);
-  const po::options_description pool = option_pool();
-  for (const char* name : verb.options) {
-    options.add(boost::make_shared<po::option_description>(pool.find(name, false)));
+// What a verb takes: options, and what stands without a name.
+struct Syntax {
+  po::options_description options{help_columns};
+  std::vector<std::string> positional;
+  bool last_repeats = false;
+  bool last_is_optional = false;
+};
+
+Syntax syntax_of(const Verb& verb) {
+  Syntax syntax;
+  const std::string title = "Options of " + verb.name;
+  po::options_description options(title, help_columns);
+  if (verb.call != nullptr) {
+    add_call_options(*verb.call, options);
+    syntax.positional = call_positionals(*verb.call);
+    syntax.last_repeats = verb.call->last_repeats;
+    syntax.last_is_optional = verb.call->last_is_optional;
+  } else {
+    const auto found =
+        std::find_if(verb_options().begin(), verb_options().end(),
+                     [&verb](const VerbOptions& other) { return verb.name == other.verb; });
+    const po::options_description pool = option_pool();
+    for (const char* name : found->options) {
+      options.add(boost::make_shared<po::option_description>(pool.find(name, false)));
+    }
+    syntax.positional.assign(found->positional.begin(), found->positional.end());
+    syntax.last_repeats = !syntax.positional.empty() && syntax.positional.back() == "ids";
   }
-  return options;
+  syntax.options.add(options);
+  return syntax;
 }
 
 std::string general_help() {
@@ -111,7 +145,7 @@ std::string general_help() {
   text << "Usage: payloadctl [OPTION]... VERB [ARGUMENT]...\n\nVerbs:\n";
   for (const Verb& verb : verbs()) {
     const std::string usage = verb.name + " " + verb.arguments;
-    text << "  " << usage << std::string(usage.size() < 21 ? 21 - usage.size() : 1, ' ')
+    text << "  " << usage << std::string(usage.size() < 36 ? 36 - usage.size() : 1, ' ')
          << verb.summary << '\n';
   }
   text << "\nSIZE is in bytes, or a number with KiB, MiB, GiB or TiB. FILE '-' is standard input or"
@@ -125,7 +159,8 @@ std::string verb_help(const Verb& verb) {
   std::ostringstream text;
   text << "Usage: payloadctl [OPTION]... " << verb.name << " " << verb.arguments << "\n\n"
        << verb.summary << ".\n\n";
-  if (!options_of(verb.name).options.empty()) text << shown_options(options_of(verb.name)) << '\n';
+  const Syntax syntax = syntax_of(verb);
+  if (!syntax.options.options().empty()) text << syntax.options << '\n';
   text << global_options() << '\n' << exit_statuses;
   return text.str();
 }
@@ -147,19 +182,18 @@ std::size_t verb_position(const std::vector<std::string>& arguments) {
 
 Status usage_error(const std::string& what) { return {Code::invalid_argument, what}; }
 
-Result<Arguments> parse_arguments(const std::vector<std::string>& arguments,
-                                  const VerbOptions& verb) {
+Result<Arguments> parse_arguments(const std::vector<std::string>& arguments, const Syntax& syntax) {
   po::options_description all = global_options();
-  all.add(shown_options(verb));
+  all.add(syntax.options);
   po::positional_options_description positions;
-  for (const char* name : verb.positional) {
-    const bool repeats = std::string_view(name) == "ids";
-    if (repeats) {
-      all.add_options()(name, po::value<std::vector<std::string>>());
+  for (const std::string& name : syntax.positional) {
+    if (syntax.last_repeats && name == syntax.positional.back()) {
+      all.add_options()(name.c_str(), po::value<std::vector<std::string>>());
+      positions.add(name.c_str(), -1);
     } else {
-      all.add_options()(name, po::value<std::string>());
+      all.add_options()(name.c_str(), po::value<std::string>());
+      positions.add(name.c_str(), 1);
     }
-    positions.add(name, repeats ? -1 : 1);
   }
   namespace style = po::command_line_style;
   po::variables_map values;
@@ -174,10 +208,10 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& arguments,
   } catch (const po::error& error) {
     return usage_error(error.what());
   }
-  for (const char* name : verb.positional) {
+  for (const std::string& name : syntax.positional) {
     if (values.count(name) != 0 || values["help"].as<bool>()) continue;
-    return usage_error(std::string("an argument is missing: ") +
-                       (std::string_view(name) == "ids" ? "id" : name));
+    if (syntax.last_is_optional && name == syntax.positional.back()) continue;
+    return usage_error("an argument is missing: " + (name == "ids" ? "id" : name));
   }
   return Arguments(std::move(values));
 }
@@ -189,50 +223,81 @@ Status named(const char* option, const Status& status) {
 }  // namespace
 
 const std::vector<Verb>& verbs() {
-  static const std::vector<Verb> all = {
-      {"allocate", "SIZE", "take room for a payload and say where to write", run_allocate},
-      {"commit", "ID", "publish what was written", run_commit},
-      {"resolve", "ID", "say where a payload is", run_resolve},
-      {"lease", "ID", "hold a payload in place and print the lease", run_lease},
-      {"release", "LEASE", "end a lease", run_release},
-      {"delete", "ID...", "delete payloads", run_delete},
-      {"promote", "ID --to TIER", "copy a payload to a faster tier", run_promote},
-      {"spill", "ID...", "move payloads to a slower tier", run_spill},
-      {"stats", "", "show what the tiers hold", run_stats},
-      {"list", "", "list payloads, newest first", run_list},
-      {"put", "FILE", "store a file as a payload", run_put},
-      {"get", "ID FILE", "store a payload as a file", run_get},
-      {"sha256", "ID", "hash the bytes that a lease maps", run_sha256},
-  };
+  static const std::vector<Verb> all = [] {
+    std::vector<Verb> list = {
+        {"allocate", "SIZE", "take room for a payload and say where to write", run_allocate},
+        {"commit", "ID", "publish what was written", run_commit},
+        {"resolve", "ID", "say where a payload is", run_resolve},
+        {"lease", "ID", "hold a payload in place and print the lease", run_lease},
+        {"release", "LEASE", "end a lease", run_release},
+        {"delete", "ID...", "delete payloads", run_delete},
+        {"promote", "ID --to TIER", "copy a payload to a faster tier", run_promote},
+        {"spill", "ID...", "move payloads to a slower tier", run_spill},
+        {"stats", "", "show what the tiers hold", run_stats},
+        {"list", "", "list payloads, newest first", run_list},
+        {"put", "FILE", "store a file as a payload", run_put},
+        {"get", "ID FILE", "store a payload as a file", run_get},
+        {"sha256", "ID", "hash the bytes that a lease maps", run_sha256},
+        {"completion", "SHELL", "print what makes bash or zsh complete these words",
+         run_completion},
+    };
+    for (const CallVerb& call : call_verbs()) {
+      list.push_back({call.name, call.arguments, call.summary, run_call, &call});
+    }
+    return list;
+  }();
   return all;
+}
+
+std::vector<std::string> option_names(const Verb& verb) {
+  std::vector<std::string> names;
+  const Syntax syntax = syntax_of(verb);
+  for (const auto& option : syntax.options.options()) names.push_back(option->long_name());
+  const po::options_description global = global_options();
+  for (const auto& option : global.options()) names.push_back(option->long_name());
+  return names;
 }
 
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments) {
   const std::size_t position = verb_position(arguments);
   if (position == arguments.size()) {
-    const VerbOptions none{"", {}, {}};
-    auto parsed = parse_arguments(arguments, none);
+    auto parsed = parse_arguments(arguments, Syntax());
     if (!parsed) return parsed.status();
     if (parsed->flag("help")) return CommandLine{nullptr, general_help(), std::nullopt};
     return usage_error("a verb is missing");
   }
-  const std::string& name = arguments[position];
-  const auto verb = std::find_if(verbs().begin(), verbs().end(),
-                                 [&name](const Verb& other) { return other.name == name; });
-  if (verb == verbs().end()) return usage_error("there is no verb '" + name + "'");
   std::vector<std::string> rest = arguments;
-  rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(position));
-  auto parsed = parse_arguments(rest, options_of(name));
+  const auto first = rest.begin() + static_cast<std::ptrdiff_t>(position);
+  std::string name = *first;
+  const auto find = [](const std::string& wanted) {
+    return std::find_if(verbs().begin(), verbs().end(),
+                        [&](const Verb& other) { return other.name == wanted; });
+  };
+  // "stream append": the two words stand together.
+  auto verb = position + 1 < rest.size() ? find(name + ' ' + rest[position + 1]) : verbs().end();
+  rest.erase(first, first + (verb == verbs().end() ? 1 : 2));
+  if (verb == verbs().end()) verb = find(name);
+  if (verb == verbs().end()) {
+    std::string second;
+    for (const Verb& other : verbs()) {
+      if (other.name.rfind(name + ' ', 0) != 0) continue;
+      second += (second.empty() ? "" : ", ") + other.name.substr(name.size() + 1);
+    }
+    if (second.empty()) return usage_error("there is no verb '" + name + "'");
+    return usage_error(name + ": a second word must follow: " + second);
+  }
+  name = verb->name;
+  auto parsed = parse_arguments(rest, syntax_of(*verb));
   if (!parsed) return usage_error(name + ": " + parsed.status().message());
   if (parsed->flag("help")) return CommandLine{nullptr, verb_help(*verb), std::nullopt};
   return CommandLine{&*verb, {}, *std::move(parsed)};
 }
 
-std::string Arguments::text(const char* name) const {
+std::string Arguments::text(const std::string& name) const {
   return has(name) ? values_[name].as<std::string>() : std::string();
 }
 
-std::vector<std::string> Arguments::texts(const char* name) const {
+std::vector<std::string> Arguments::texts(const std::string& name) const {
   return has(name) ? values_[name].as<std::vector<std::string>>() : std::vector<std::string>();
 }
 
@@ -259,6 +324,17 @@ Result<client::Layout> Arguments::layout() const {
   if (given.empty() || given == "segment") return client::Layout::segment;
   if (given == "slab") return client::Layout::slab;
   return named("layout", usage_error("'" + given + "' is not a layout: give segment or slab"));
+}
+
+Result<client::Checksum> Arguments::checksum() const {
+  client::Checksum checksum;
+  payload::manager::core::v1::Checksum message;
+  const RequestField field{"checksum", {}, {}, false, false};
+  if (!has("checksum")) return checksum;
+  PM_TRY(set_value(message, field, text("checksum")));
+  checksum.algorithm = static_cast<client::ChecksumAlgorithm>(message.algorithm());
+  checksum.value = message.value();
+  return checksum;
 }
 
 Result<client::PayloadId> Arguments::payload_id() const {
@@ -290,6 +366,13 @@ Result<client::CreateOptions> Arguments::create_options() const {
   if (!ttl_ms) return ttl_ms.status();
   const auto chosen_layout = layout();
   if (!chosen_layout) return chosen_layout.status();
+  for (const std::string& label : texts("label")) {
+    const std::size_t equals = label.find('=');
+    if (equals == std::string::npos) {
+      return named("label", usage_error("'" + label + "' is not KEY=VALUE"));
+    }
+    options.labels.emplace_back(label.substr(0, equals), label.substr(equals + 1));
+  }
   options.tier = *chosen_tier;
   options.ttl_ms = *ttl_ms;
   options.layout = *chosen_layout;
@@ -304,6 +387,13 @@ Result<client::LeaseOptions> Arguments::lease_options() const {
   if (!min_tier) return min_tier.status();
   const auto duration_ms = count("duration-ms", 0);
   if (!duration_ms) return duration_ms.status();
+  const auto range_offset = count("range-offset-bytes", 0);
+  if (!range_offset) return range_offset.status();
+  const auto range_length = count("range-length-bytes", 0);
+  if (!range_length) return range_length.status();
+  options.range_offset_bytes = *range_offset;
+  options.range_length_bytes = *range_length;
+  options.holder = text("holder");
   options.min_tier = *min_tier;
   options.duration_ms = *duration_ms;
   if (flag("best-effort")) options.policy = client::PromotionPolicy::best_effort;

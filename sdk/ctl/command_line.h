@@ -21,13 +21,14 @@ class Arguments {
  public:
   explicit Arguments(boost::program_options::variables_map values) : values_(std::move(values)) {}
 
-  bool has(const char* name) const { return values_.count(name) != 0; }
-  bool flag(const char* name) const { return values_[name].as<bool>(); }
-  std::string text(const char* name) const;  // Empty when absent.
-  std::vector<std::string> texts(const char* name) const;
+  bool has(const std::string& name) const { return values_.count(name) != 0; }
+  bool flag(const std::string& name) const { return values_[name].as<bool>(); }
+  std::string text(const std::string& name) const;  // Empty when absent.
+  std::vector<std::string> texts(const std::string& name) const;
   Result<std::uint64_t> count(const char* name, std::uint64_t otherwise) const;
   Result<client::Tier> tier(const char* name, client::Tier otherwise) const;
   Result<client::Layout> layout() const;
+  Result<client::Checksum> checksum() const;
   Result<client::PayloadId> payload_id() const;  // Of the positional "id".
   Result<std::vector<client::PayloadId>> payload_ids() const;
   Result<Format> format() const;
@@ -38,13 +39,16 @@ class Arguments {
   boost::program_options::variables_map values_;
 };
 
+struct CallVerb;
+struct Verb;
+
 struct Context {
   client::Client& client;
   const Arguments& arguments;
   Format format;
   std::ostream& out;
   std::ostream& err;
-  const std::string& verb;
+  const Verb& verb;
 
   // Prints the error and returns the exit status of its code.
   int fail(const Status& status) const;
@@ -53,14 +57,18 @@ struct Context {
 };
 
 struct Verb {
-  std::string name;
+  std::string name;       // One word or two.
   std::string arguments;  // As the help shows them.
   std::string summary;
   int (*run)(const Context&);
+  const CallVerb* call = nullptr;  // Of verbs that are one call of the contract.
 };
 
 // In the order of the help.
 const std::vector<Verb>& verbs();
+
+// The names of a verb's options, without dashes; for completion.
+std::vector<std::string> option_names(const Verb& verb);
 
 // What argv asks for.
 struct CommandLine {

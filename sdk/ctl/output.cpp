@@ -122,10 +122,15 @@ json::object descriptor_json(const client::Descriptor& descriptor) {
 }
 
 std::vector<std::string> summary_header() {
-  return {"ID", "TIER", "STATE", "SIZE_BYTES", "LEASES", "VERSION", "CREATED", "EXPIRES"};
+  return {"ID",      "TIER",    "STATE",   "SIZE_BYTES", "LEASES",
+          "VERSION", "CREATED", "EXPIRES", "PINNED",     "LABELS"};
 }
 
 std::vector<std::string> summary_row(const client::Summary& summary) {
+  std::string labels;
+  for (const auto& [key, value] : summary.labels) {
+    labels += (labels.empty() ? "" : ",") + key + '=' + value;
+  }
   return {summary.id.to_string(),
           tier_name(summary.tier),
           state_name(summary.state),
@@ -133,7 +138,9 @@ std::vector<std::string> summary_row(const client::Summary& summary) {
           std::to_string(summary.active_leases),
           std::to_string(summary.version),
           time_text(summary.created_at),
-          time_text(summary.expires_at)};
+          time_text(summary.expires_at),
+          summary.pinned ? "yes" : "no",
+          labels};
 }
 
 json::object summary_json(const client::Summary& summary) {
@@ -146,6 +153,10 @@ json::object summary_json(const client::Summary& summary) {
   object["version"] = summary.version;
   object["createdAt"] = time_json(summary.created_at);
   object["expiresAt"] = time_json(summary.expires_at);
+  object["pinned"] = summary.pinned;
+  json::object labels;
+  for (const auto& [key, value] : summary.labels) labels[key] = value;
+  object["labels"] = std::move(labels);
   return object;
 }
 

@@ -52,7 +52,10 @@ int run_allocate(const Context& context) {
 int run_commit(const Context& context) {
   const auto id = context.arguments.payload_id();
   if (!id) return context.refuse(id.status());
-  return print_result(context, context.client.commit(*id, context.arguments.text("request-id")));
+  const auto checksum = context.arguments.checksum();
+  if (!checksum) return context.refuse(checksum.status());
+  return print_result(context,
+                      context.client.commit(*id, context.arguments.text("request-id"), *checksum));
 }
 
 int run_delete(const Context& context) {

@@ -119,6 +119,8 @@ int run_list(const Context& context) {
       context.arguments.flag("all") ? std::numeric_limits<std::uint64_t>::max() : *given_limit;
   client::ListOptions options;
   options.tier = *tier;
+  options.filter = context.arguments.text("filter");
+  options.order_by = context.arguments.text("order-by");
   options.page_size = static_cast<std::int32_t>(*page_size);
   if (options.page_size == 0 && context.arguments.flag("all")) options.page_size = page_size_max;
   SummaryPrinter printer(context.out, context.format);

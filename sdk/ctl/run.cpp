@@ -46,7 +46,7 @@ int run_parsed(const CommandLine& line, std::ostream& out, std::ostream& err) {
     print_error(err, client.status());
     return exit_of(client.status().code());
   }
-  const Context context{*client, arguments, *format, out, err, line.verb->name};
+  const Context context{*client, arguments, *format, out, err, *line.verb};
   const int status = line.verb->run(context);
   out.flush();
   if (!out && status == exit_ok) {
@@ -63,7 +63,7 @@ int Context::fail(const Status& status) const {
   return exit_of(status.code());
 }
 
-int Context::refuse(const Status& status) const { return refuse_usage(err, status, verb); }
+int Context::refuse(const Status& status) const { return refuse_usage(err, status, verb.name); }
 
 int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) noexcept {
   try {

@@ -22,4 +22,6 @@ int run_put(const Context& context);
 int run_get(const Context& context);
 int run_sha256(const Context& context);
 
+int run_completion(const Context& context);
+
 }  // namespace pm::ctl

@@ -107,6 +107,59 @@ TEST_P(Payloadctl, a_large_file_comes_back_the_same_from_every_tier) {
   EXPECT_TRUE(eventually([&] { return host_.segments().empty() && host_.files().empty(); }));
 }
 
+// Labels, pins, leases by their holders, allocations that are given up: each verb does its call.
+TEST_P(Payloadctl, verbs_that_are_one_call_do_it_and_print_its_answer) {
+  ASSERT_TRUE(host_.start_ready()) << host_.log();
+  const std::string id = run_json(
+      {"put", write_file().string(), "--label", "env=test", "--label", "run=7"}, "reply['id']");
+  EXPECT_EQ(run_json({"label", id, "run=8", "kept=yes", "--remove", "env"}, "reply['labels']"),
+            "{'kept': 'yes', 'run': '8'}");
+  EXPECT_EQ(run_json({"list", "--filter", "labels.run = \"8\""}, "reply[0]['id']"), id);
+  EXPECT_EQ(run_json({"list", "--filter", "labels.run = \"7\""}, "len(reply)"), "0");
+  EXPECT_EQ(run({"list", "--filter", "labels.run = "}).exit.code, 1);
+
+  EXPECT_EQ(run({"pin", id}).exit.code, 0);
+  EXPECT_EQ(run({"spill", id, "--to", "disk"}).exit.code, 4);
+  EXPECT_EQ(run_json({"list"}, "reply[0]['pinned']"), "True");
+  EXPECT_EQ(run({"unpin", id}).exit.code, 0);
+  EXPECT_EQ(run({"spill", id, "--to", "disk"}).exit.code, 0);
+  EXPECT_EQ(run({"prefetch", id, "--target-tier", "ram"}).exit.code, 0);
+
+  const std::string lease =
+      run_json({"lease", id, "--holder", "me", "--range-offset-bytes", "5"}, "reply['leaseId']");
+  EXPECT_EQ(run_json({"lease", "list", "--holder", "me"}, "reply[0]['leaseId']"), lease);
+  EXPECT_EQ(run_json({"lease", "renew", lease, "--min-lease-duration-ms", "90000"},
+                     "reply['leaseDurationMs']"),
+            "90000");
+  EXPECT_EQ(run({"release", lease}).exit.code, 0);
+  EXPECT_EQ(run({"lease", "renew", lease}).exit.code, 3);
+
+  const std::string unwritten = run_json({"allocate", "4096"}, "reply['id']");
+  EXPECT_EQ(run({"abort", unwritten}).exit.code, 0);
+  EXPECT_EQ(run({"abort", id}).exit.code, 4);
+
+  EXPECT_EQ(run({"stream"}).exit.code, 2);
+  const Finished usage = run({"stream", "melt"});
+  EXPECT_EQ(usage.exit.code, 2);
+  EXPECT_NE(usage.output.find("create, delete, list, append"), std::string::npos) << usage.output;
+}
+
+// What a shell completes, asked of a real bash.
+TEST_P(Payloadctl, completes_verbs_and_options_in_a_shell) {
+  const auto complete = [&](const std::string& words, int at) {
+    const std::string script = "source <('" + (build_directory() / "bin/payloadctl").string() +
+                               "' completion bash); COMP_WORDS=(" + words +
+                               "); COMP_CWORD=" + std::to_string(at) +
+                               "; _payloadctl; echo ${COMPREPLY[*]}";
+    return run_program({"/bin/bash", "-c", script}).output;
+  };
+  EXPECT_EQ(complete("payloadctl unp", 1), "unpin\n");
+  EXPECT_EQ(complete("payloadctl stream app", 2), "append\n");
+  EXPECT_EQ(complete("payloadctl stream append --event", 3), "--event-time\n");
+  EXPECT_EQ(complete("payloadctl lease --hol", 2), "--holder\n");
+  EXPECT_EQ(complete("payloadctl lease ren", 2), "renew\n");
+}
+
 INSTANTIATE_TEST_SUITE_P(repositories, Payloadctl, testing::Values("sqlite", "memory"),
                          [](const auto& info) { return std::string(info.param); });
 

@@ -66,7 +66,9 @@ Result<WritablePayload> Client::create(std::uint64_t size_bytes, CreateOptions o
 
 Result<ReadLease> Client::open(const PayloadId& id, const LeaseOptions& options) noexcept {
   return guarded([&]() -> Result<ReadLease> {
-    auto granted = lease(id, options);
+    LeaseOptions whole = options;
+    whole.range_offset_bytes = whole.range_length_bytes = 0;
+    auto granted = lease(id, whole);
     if (!granted) return granted.status();
     auto parts = std::make_unique<ReadLease::Parts>();
     parts->connection = connection_;
@@ -90,8 +92,9 @@ Result<Descriptor> Client::allocate(std::uint64_t size_bytes,
   });
 }
 
-Result<Descriptor> Client::commit(const PayloadId& id, std::string_view request_id) noexcept {
-  return guarded([&] { return detail::commit(*connection_, id, request_id); });
+Result<Descriptor> Client::commit(const PayloadId& id, std::string_view request_id,
+                                  const Checksum& checksum) noexcept {
+  return guarded([&] { return detail::commit(*connection_, id, request_id, nullptr, checksum); });
 }
 
 Result<Lease> Client::lease(const PayloadId& id, const LeaseOptions& options) noexcept {
@@ -101,6 +104,9 @@ Result<Lease> Client::lease(const PayloadId& id, const LeaseOptions& options) no
     request.set_min_tier(detail::tier_to(options.min_tier));
     request.set_promotion_policy(detail::policy_to(options.policy));
     request.set_min_lease_duration_ms(options.duration_ms);
+    request.set_range_offset_bytes(options.range_offset_bytes);
+    request.set_range_length_bytes(options.range_length_bytes);
+    request.set_holder(options.holder);
     runtime::AcquireReadLeaseResponse reply;
     PM_TRY(
         connection_->call(connection_->data(), &DataStub::AsyncAcquireReadLease, request, &reply));
@@ -176,6 +182,8 @@ Result<Page> Client::list(const ListOptions& options) noexcept {
     request.set_tier_filter(detail::tier_to(options.tier));
     request.set_page_size(options.page_size);
     request.set_page_token(options.page_token);
+    request.set_filter(options.filter);
+    request.set_order_by(options.order_by);
     catalog::ListPayloadsResponse reply;
     PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::AsyncListPayloads, request,
                              &reply));

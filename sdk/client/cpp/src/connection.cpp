@@ -99,7 +99,8 @@ Connection::Connection(std::string address, ConnectOptions options,
       options_(std::move(options)),
       catalog_(payload::manager::services::v1::PayloadCatalogService::NewStub(channel)),
       data_(payload::manager::services::v1::PayloadDataService::NewStub(channel)),
-      admin_(payload::manager::services::v1::PayloadAdminService::NewStub(channel)) {}
+      admin_(payload::manager::services::v1::PayloadAdminService::NewStub(channel)),
+      raw_(channel) {}
 
 Connection::~Connection() {
   static_cast<void>(guarded([&]() -> Status {
@@ -115,6 +116,21 @@ Connection::~Connection() {
     }
     return {};
   }));
+}
+
+Status Connection::call_raw(const std::string& method, const grpc::ByteBuffer& request,
+                            grpc::ByteBuffer* reply) {
+  grpc::ClientContext context;
+  if (options_.deadline_ms != 0) {
+    context.set_deadline(std::chrono::system_clock::now() + deadline());
+  }
+  grpc::CompletionQueue queue;
+  grpc::Status status;
+  const auto call = raw_.PrepareUnaryCall(&context, method, request, &queue);
+  call->StartCall();
+  call->Finish(reply, &status, nullptr);
+  wait_for_event(queue);
+  return status_from(status);
 }
 
 void Connection::wait_for_event(grpc::CompletionQueue& queue) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
@@ -55,6 +56,9 @@ class Connection {
     wait_for_event(queue);
     return status_from(status);
   }
+  Status call_raw(const std::string& method, const grpc::ByteBuffer& request,
+                  grpc::ByteBuffer* reply);
+  grpc::GenericStub& raw() noexcept { return raw_; }
 
  private:
   // Looks for it for the options' spin_us, then sleeps.
@@ -69,6 +73,7 @@ class Connection {
   const std::unique_ptr<CatalogStub> catalog_;
   const std::unique_ptr<DataStub> data_;
   const std::unique_ptr<AdminStub> admin_;
+  grpc::GenericStub raw_;
   Mapper mapper_;
   Grants grants_;
 };

@@ -116,14 +116,18 @@ Result<Lease> lease_from(const payload::manager::runtime::v1::AcquireReadLeaseRe
 Result<Summary> summary_from(const catalog::PayloadSummary& message) {
   auto id = payload_id_from(message.id());
   if (!id) return id.status();
-  return Summary{*id,
-                 static_cast<Tier>(message.tier()),
-                 static_cast<State>(message.state()),
-                 message.size_bytes(),
-                 time_from_ms(message.created_at_ms()),
-                 time_from_ms(message.expires_at_ms()),
-                 message.active_leases(),
-                 message.version()};
+  Summary summary{*id,
+                  static_cast<Tier>(message.tier()),
+                  static_cast<State>(message.state()),
+                  message.size_bytes(),
+                  time_from_ms(message.created_at_ms()),
+                  time_from_ms(message.expires_at_ms()),
+                  message.active_leases(),
+                  message.version(),
+                  {message.labels().begin(), message.labels().end()},
+                  message.pinned()};
+  std::sort(summary.labels.begin(), summary.labels.end());
+  return summary;
 }
 
 Result<SpillOutcome> spill_outcome_from(const catalog::SpillResult& message) {
@@ -179,6 +183,7 @@ catalog::AllocatePayloadRequest allocate_request(std::uint64_t size_bytes,
   *request.mutable_eviction_policy() = eviction_to(options.eviction);
   request.set_request_id(options.request_id);
   request.set_layout(layout_to(options.layout));
+  for (const auto& [key, value] : options.labels) (*request.mutable_labels())[key] = value;
   return request;
 }
 

@@ -17,9 +17,15 @@ using detail::guarded;
 namespace detail {
 
 Result<Descriptor> commit(Connection& connection, const PayloadId& id, std::string_view request_id,
-                          const catalog::AllocatePayloadRequest* next) {
+                          const catalog::AllocatePayloadRequest* next, const Checksum& checksum) {
   catalog::CommitPayloadRequest request;
   set_id(request.mutable_id(), id);
+  if (checksum.algorithm != ChecksumAlgorithm::none) {
+    auto& wanted = *request.mutable_checksum();
+    wanted.set_algorithm(
+        static_cast<payload::manager::core::v1::ChecksumAlgorithm>(checksum.algorithm));
+    wanted.set_value(checksum.value);
+  }
   request.set_request_id(std::string(request_id));
   Grants& grants = connection.grants();
   const bool asks = next != nullptr && grants.begin();

@@ -14,7 +14,8 @@ namespace detail {
 // With `next`, asks for such an allocation as well and keeps it for a create().
 Result<Descriptor> commit(
     Connection& connection, const PayloadId& id, std::string_view request_id,
-    const payload::manager::catalog::v1::AllocatePayloadRequest* next = nullptr);
+    const payload::manager::catalog::v1::AllocatePayloadRequest* next = nullptr,
+    const Checksum& checksum = {});
 Status release(Connection& connection, const LeaseId& id);
 Status erase(Connection& connection, const PayloadId& id, bool force, std::string_view request_id);
 }  // namespace detail

@@ -141,6 +141,7 @@ struct CreateOptions {
   EvictionPolicy eviction{};
   Layout layout = Layout::segment;  // Only memory has layouts.
   std::string request_id{};         // Makes a repeat safe for 60 minutes; empty: none.
+  std::vector<std::pair<std::string, std::string>> labels{};
 
   // For writers of many payloads of one size: commit() also asks for the next one, and the next
   // create() with this size and these options takes it without a call, so a put is one call. The
@@ -156,6 +157,17 @@ struct LeaseOptions {
   Tier min_tier = Tier::unspecified;  // At least as fast as this; unspecified: wherever it is.
   PromotionPolicy policy = PromotionPolicy::blocking;
   std::uint64_t duration_ms = 0;  // 0: the server's default. More than its maximum: its maximum.
+  // The part that will be read: the location that lease() gives is of that part. Without effect on
+  // open(), which maps the whole payload.
+  std::uint64_t range_offset_bytes = 0;
+  std::uint64_t range_length_bytes = 0;  // 0: up to the end.
+  std::string holder{};                  // Who reads, at most 128 bytes; for lists of leases.
+};
+
+enum class ChecksumAlgorithm : std::uint32_t { none = 0, xxh3_128 = 1, sha256 = 2, crc32c = 3 };
+struct Checksum {
+  ChecksumAlgorithm algorithm = ChecksumAlgorithm::none;
+  std::string value{};  // The bytes; empty: to be computed.
 };
 
 struct PromoteOptions {
@@ -194,12 +206,16 @@ struct Summary {
   std::optional<WallTime> expires_at;
   std::uint32_t active_leases = 0;
   std::uint64_t version = 0;
+  std::vector<std::pair<std::string, std::string>> labels{};
+  bool pinned = false;
 };
 
 struct ListOptions {
   Tier tier = Tier::unspecified;  // Unspecified: all.
   std::int32_t page_size = 0;     // 0: the server's default.
   std::string page_token{};       // Of the page before; empty: the first page.
+  std::string filter{};           // See ListPayloadsRequest.
+  std::string order_by{};         // "age", "age desc", "size_bytes", "size_bytes desc".
 };
 struct Page {
   std::vector<Summary> payloads;  // Newest first.
@@ -318,7 +334,9 @@ class Client {
 
   // The same two without mapping: the caller goes to the descriptor's location itself.
   Result<Descriptor> allocate(std::uint64_t size_bytes, const CreateOptions& options = {}) noexcept;
-  Result<Descriptor> commit(const PayloadId& id, std::string_view request_id = {}) noexcept;
+  // With a checksum: computed by the host, or held against the value given (DATA_LOSS).
+  Result<Descriptor> commit(const PayloadId& id, std::string_view request_id = {},
+                            const Checksum& checksum = {}) noexcept;
   Result<Lease> lease(const PayloadId& id, const LeaseOptions& options = {}) noexcept;
   Status release(const LeaseId& id) noexcept;
 
@@ -342,6 +360,16 @@ class Client {
   Status list_each(ListOptions options, const std::function<bool(const Summary&)>& visit) noexcept;
 
   Result<Stats> stats() noexcept;
+
+  // Any method of the contract, for what has no function here: `method` is its full name,
+  // "/payload.manager.services.v1.PayloadStreamService/Append", request and reply are its messages,
+  // serialized.
+  Result<std::string> call(const std::string& method, const std::string& request) noexcept;
+
+  // The same of a method that streams: `visit` gets each reply until it returns false, which ends
+  // the call with OK. Has no deadline.
+  Status stream(const std::string& method, const std::string& request,
+                const std::function<bool(const std::string&)>& visit) noexcept;
 
  private:
   explicit Client(std::shared_ptr<detail::Connection> connection) noexcept;
