@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+#include <vector>
+
+#include "core/ledger/document_schema.h"
+
 namespace pm::ledger::test {
 namespace {
 
@@ -83,6 +88,48 @@ TEST(schema, keeps_what_only_some_payloads_have) {
   EXPECT_TRUE(read->additions.has_metadata);
   EXPECT_EQ(read->additions.metadata_events, UINT32_MAX);
   EXPECT_EQ(read->additions.parents, 3u);
+}
+
+TEST(schema, keeps_what_is_counted_of_a_payload) {
+  catalog::PayloadRecord written = full_record();
+  written.additions.has_metadata = true;
+  written.additions.has_children = true;
+  written.additions.metadata_events = 3;
+  written.additions.last_event_at_ns = 4;
+  written.additions.parents = 5;
+  const auto read = round_trip(written, read_payload);
+  ASSERT_TRUE(read.ok()) << read.status().to_string();
+  EXPECT_TRUE(read->additions.has_metadata);
+  EXPECT_TRUE(read->additions.has_children);
+  EXPECT_EQ(read->additions.metadata_events, 3u);
+  EXPECT_EQ(read->additions.last_event_at_ns, 4);
+  EXPECT_EQ(read->additions.parents, 5u);
+}
+
+// META-9, LINEAGE-8
+TEST(schema, an_erased_payload_takes_only_what_there_is_with_it) {
+  catalog::PayloadRecord erased;
+  erased.erased = true;
+  const auto operations_of = [](const catalog::PayloadRecord& record) {
+    OperationWriter writer(tiers);
+    writer.add(record);
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> operations;
+    for (const pm_operation_t& each : writer.operations()) {
+      operations.emplace_back(each.kind, each.type);
+    }
+    return operations;
+  };
+  using Operations = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
+  EXPECT_EQ(operations_of(erased), (Operations{{kind_payload, PM_OPERATION_DELETE}}));
+  erased.additions.has_children = true;
+  EXPECT_EQ(operations_of(erased).size(), 1u) << "edges to children stay";
+  erased.additions.has_metadata = true;
+  erased.additions.metadata_events = 1;
+  erased.additions.parents = 1;
+  EXPECT_EQ(operations_of(erased), (Operations{{kind_payload, PM_OPERATION_DELETE},
+                                               {kind_metadata, PM_OPERATION_DELETE},
+                                               {kind_metadata_event, PM_OPERATION_DELETE_PREFIX},
+                                               {kind_lineage, PM_OPERATION_DELETE_PREFIX}}));
 }
 
 TEST(schema, finds_tiers_by_name_when_their_order_has_changed) {
