@@ -45,6 +45,7 @@ void ListReader::plan(const Catalog& catalog) {
       if (catalog.count_listed(tier) >= fewest) continue;
       fewest = catalog.count_listed(tier);
       walk_.tier = tier;
+      walk_.label.reset();
     } else if (test->field == FilterField::label &&
                (test->comparison == Comparison::equal || test->comparison == Comparison::has)) {
       LabelTerm term{test->key, std::nullopt};
