@@ -11,6 +11,7 @@ StreamCall::StreamCall(const Services& services, const Invocation& invocation)
 
 void StreamCall::begin() {
   services().calls.add_stream(this);
+  begun_.store(true);
   wake();
 }
 
@@ -20,16 +21,18 @@ void StreamCall::add_credit(std::uint32_t replies) {
 }
 
 void StreamCall::wake() {
+  // Ended before it is registered, it would be registered for ever.
+  if (!begun_.load()) return;
   if (!scheduled_.exchange(true, std::memory_order_acq_rel)) services().delivery.schedule(*this);
 }
 
 void StreamCall::cancel() {
-  cancelled_.store(true, std::memory_order_release);
+  cancelled_.store(true);
   wake();
 }
 
 void StreamCall::end_for_stop() {
-  host_stops_.store(true, std::memory_order_release);
+  host_stops_.store(true);
   wake();
 }
 
@@ -60,11 +63,11 @@ void StreamCall::run() {
   // Before deliver() looks: what comes later schedules it again.
   scheduled_.store(false, std::memory_order_release);
   if (ended_) return;
-  if (cancelled_.load(std::memory_order_acquire)) {
+  if (cancelled_.load()) {
     const ReasonText& text = text_of(catalog::Reason::request_cancelled);
     return end(Status(text.code, text.message, text.name));
   }
-  if (host_stops_.load(std::memory_order_acquire)) {
+  if (host_stops_.load()) {
     const ReasonText& text = text_of(catalog::Reason::shutting_down);
     return end(Status(text.code, text.message, text.name));
   }

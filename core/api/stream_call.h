@@ -14,7 +14,8 @@ class StreamCall : public Call {
  public:
   StreamCall(const Services& services, const Invocation& invocation);
 
-  // Once, when whole: from now on it gets credit, and is delivered for the first time.
+  // Once, when whole: from now on it gets credit, and is delivered for the first time. What comes
+  // before (a cancel, a wake) takes effect here.
   void begin();
   // The client's transport takes `replies` more. [thread-safe]
   void add_credit(std::uint32_t replies);
@@ -44,6 +45,7 @@ class StreamCall : public Call {
   void run();
 
   std::atomic<std::uint64_t> credit_;
+  std::atomic<bool> begun_{false};
   std::atomic<bool> scheduled_{false};
   std::atomic<bool> cancelled_{false};
   std::atomic<bool> host_stops_{false};

@@ -131,13 +131,9 @@ void subscribe(const Services& services, const Invocation& invocation) {
   call->set(head, next);
   call->retain();
   services.ledger.when_durable(head.lsn, [call, head, &hub = services.streams](bool durable) {
-    if (durable) {
-      hub.note_end(head.number, head.next_offset);
-      call->begin();
-    } else {
-      call->end_for_stop();
-      call->begin();
-    }
+    if (durable) hub.note_end(head.number, head.next_offset);
+    if (!durable) call->end_for_stop();
+    call->begin();
     call->drop();
   });
 }

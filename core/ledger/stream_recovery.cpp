@@ -59,6 +59,11 @@ Status look_up_ages(const pm_repository_t* repository, const catalog::StreamReco
     const pm_status_t code = repository->get(repository, kind_stream_entry, key.data(), key.size(),
                                              &visit_record, &visit);
     if (!visit.status.ok()) return visit.status;
+    if (code == PM_NOT_FOUND) {
+      // Without this one, some entries are deleted later than they could be.
+      static_cast<void>(take_error(code));
+      continue;
+    }
     PM_TRY(take_error(code));
   }
   return {};

@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "engine_caller.h"
@@ -146,6 +148,28 @@ TEST_F(StreamCredit, credit_one_by_one_carries_a_follower_over_pages_and_tail) {
   for (std::size_t at = 0; at < offsets.size(); ++at) ASSERT_EQ(offsets[at], at);
   abi->cancel(abi, call);
   ASSERT_TRUE(taker.wait_done());
+}
+
+TEST_F(StreamCredit, followers_may_come_and_leave_at_any_time) {
+  std::atomic<bool> ends{false};
+  std::thread producer([&] {
+    while (!ends) append(2);
+  });
+  const pm_engine_t* abi = engine_.abi();
+  for (int round = 0; round < 1000; ++round) {
+    Taker& taker = takers_.emplace_back();
+    const std::uint64_t call = subscribe(taker, 8, 0);
+    if (round % 3 == 0) taker.wait_for(1);
+    if (round % 2 == 0) abi->credit(abi, call, 4);
+    abi->cancel(abi, call);
+  }
+  for (Taker& taker : takers_) EXPECT_TRUE(taker.wait_done());
+  ends = true;
+  producer.join();
+  for (Taker& taker : takers_) {
+    const std::vector<std::uint64_t> offsets = taker.offsets();
+    for (std::size_t at = 0; at < offsets.size(); ++at) ASSERT_EQ(offsets[at], at);
+  }
 }
 
 }  // namespace
