@@ -55,6 +55,7 @@ Result<std::vector<catalog::TierFacts>> facts_of(const std::vector<TierSetup>& t
       tier.traits |= catalog::traits_survives_power;
     }
     tier.rank = setup.rank;
+    tier.takes_uploads = takes_uploads(setup);
     tier.capacity_bytes = info.capacity_bytes;
     tier.granularity_bytes = info.charge_granularity_bytes;
     for (std::size_t index = 0; index < tiers.size(); ++index) {

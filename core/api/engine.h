@@ -40,6 +40,9 @@ struct HostFacts {
   std::string config_path;  // Empty: no file was read.
 };
 
+// Clients upload to it from outside, and import what they uploaded: the contract's OBJECT.
+inline bool takes_uploads(const TierSetup& tier) { return tier.number == 4; }
+
 struct EngineOptions {
   std::uint64_t lease_default_ms = 20'000;
   std::uint64_t lease_max_ms = 120'000;

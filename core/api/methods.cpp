@@ -12,6 +12,7 @@ Method find_method(std::string_view name) {
   static const std::unordered_map<std::string_view, Method> methods = {
       {"/payload.manager.services.v1.PayloadCatalogService/AllocatePayload", &allocate_payload},
       {"/payload.manager.services.v1.PayloadCatalogService/CommitPayload", &commit_payload},
+      {"/payload.manager.services.v1.PayloadCatalogService/ImportPayload", &import_payload},
       {"/payload.manager.services.v1.PayloadCatalogService/Delete", &delete_payload},
       {"/payload.manager.services.v1.PayloadCatalogService/Promote", &promote_payload},
       {"/payload.manager.services.v1.PayloadCatalogService/Spill", &spill_payloads},

@@ -40,6 +40,7 @@ std::uint32_t caller_uid(const Invocation& invocation);
 // payload_methods.cpp
 void allocate_payload(const Services& services, const Invocation& invocation);
 void commit_payload(const Services& services, const Invocation& invocation);
+void import_payload(const Services& services, const Invocation& invocation);
 void delete_payload(const Services& services, const Invocation& invocation);
 void abort_allocation(const Services& services, const Invocation& invocation);
 // placement_methods.cpp

@@ -7,7 +7,7 @@
 #include "methods.h"
 #include "payload/manager/catalog/v1/catalog.pb.h"
 
-// Allocate, commit, delete.
+// Allocate, commit, import, delete.
 
 namespace pm::api {
 
@@ -23,6 +23,48 @@ void respond_with_descriptor(CommandCall& call, const catalog::Reply& reply) {
   const Status status = call.tiers().describe(reply.view, *response.mutable_payload_descriptor());
   if (!status.ok()) return call.finish(status, {{"payload", to_text(reply.view.id)}});
   call.finish(response);
+}
+
+// Clients of tiers that they upload to are told a path, and no other location.
+void respond_allocated(CommandCall& call, const catalog::Reply& reply) {
+  wire::AllocatePayloadResponse response;
+  core::PayloadDescriptor& descriptor = *response.mutable_payload_descriptor();
+  const Status status = call.tiers().describe(reply.view, descriptor);
+  if (!status.ok()) return call.finish(status, {{"payload", to_text(reply.view.id)}});
+  if (takes_uploads(call.tiers().all()[reply.view.tier])) {
+    response.set_object_upload_path(descriptor.has_generic() ? descriptor.generic().uri()
+                                                             : descriptor.disk().path());
+    descriptor.clear_location();
+  }
+  call.finish(response);
+}
+
+// Replies and returns false when it is none of the contract's.
+bool read_checksum(const Invocation& invocation, const core::Checksum& checksum,
+                   catalog::ChecksumDemand& demand) {
+  switch (checksum.algorithm()) {
+    case core::CHECKSUM_ALGORITHM_UNSPECIFIED:
+    case core::CHECKSUM_ALGORITHM_XXH3_128:
+    case core::CHECKSUM_ALGORITHM_SHA256:
+    case core::CHECKSUM_ALGORITHM_CRC32C:
+      demand.checksum.kind = static_cast<catalog::ChecksumKind>(checksum.algorithm());
+      break;
+    default:
+      reply_error(invocation, RequestFault::checksum_invalid,
+                  "algorithm " + std::to_string(checksum.algorithm()));
+      return false;
+  }
+  const std::string& value = checksum.value();
+  demand.has_value = !value.empty();
+  if (!demand.has_value) return true;
+  if (value.size() != demand.checksum.length()) {
+    reply_error(invocation, RequestFault::checksum_invalid,
+                std::to_string(value.size()) + " bytes and not " +
+                    std::to_string(demand.checksum.length()));
+    return false;
+  }
+  std::copy(value.begin(), value.end(), demand.checksum.bytes.begin());
+  return true;
 }
 
 // A tier that a policy names; 0 names none. Replies and returns false when there is no such tier.
@@ -98,8 +140,7 @@ void allocate_payload(const Services& services, const Invocation& invocation) {
   if (!read_allocation(services, invocation, request, command)) return;
   command.request = request_key(invocation, request.request_id(), request);
   command.deadline_ns = wait_deadline_ns(invocation);
-  auto* call = new CommandCall(services, invocation,
-                               &respond_with_descriptor<wire::AllocatePayloadResponse>, command.id);
+  auto* call = new CommandCall(services, invocation, &respond_allocated, command.id);
   command.ticket = call->ticket();
   services.ledger.submit(command);
 }
@@ -109,6 +150,7 @@ void commit_payload(const Services& services, const Invocation& invocation) {
   catalog::Commit command;
   if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
   if (!read_payload_id(invocation, request.id().value(), command.id)) return;
+  if (!read_checksum(invocation, request.checksum(), command.checksum)) return;
   command.request = request_key(invocation, request.request_id());
   if (request.has_next()) {
     catalog::Allocate next;
@@ -121,6 +163,20 @@ void commit_payload(const Services& services, const Invocation& invocation) {
   }
   auto* call = new CommandCall(services, invocation,
                                &respond_with_descriptor<wire::CommitPayloadResponse>, command.id);
+  command.ticket = call->ticket();
+  services.ledger.submit(command);
+}
+
+void import_payload(const Services& services, const Invocation& invocation) {
+  wire::ImportPayloadRequest request;
+  catalog::Import command;
+  if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
+  if (!read_payload_id(invocation, request.id().value(), command.id)) return;
+  if (!read_checksum(invocation, request.checksum(), command.checksum)) return;
+  command.request = request_key(invocation, request.request_id());
+  command.size_bytes = request.size_bytes();
+  auto* call = new CommandCall(services, invocation,
+                               &respond_with_descriptor<wire::ImportPayloadResponse>, command.id);
   command.ticket = call->ticket();
   services.ledger.submit(command);
 }

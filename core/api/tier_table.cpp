@@ -129,6 +129,11 @@ Status TierTable::describe(const catalog::View& view, const Part& part,
   policy.set_require_durable(retention.require_durable);
   policy.set_spill_target(number(retention.spill_target));
   policy.set_min_residency_tier(number(retention.min_residency));
+  if (view.checksum.kind != catalog::ChecksumKind::none) {
+    wire::Checksum& checksum = *descriptor.mutable_checksum();
+    checksum.set_algorithm(static_cast<wire::ChecksumAlgorithm>(view.checksum.kind));
+    checksum.set_value(view.checksum.bytes.data(), view.checksum.length());
+  }
   if (view.generation == 0) return {};
   return locate(view, part, descriptor);
 }

@@ -133,7 +133,7 @@ void Catalog::record_payload(Slot slot) {
   record.created_at_ns = payload.created_at_ns;
   record.expires_at_ns = payload.expires_at_ns;
   record.order = payload.order;
-  record.checksum = payload.checksum;
+  record.checksum = checksum_of(slot);
   record.retention = payload.retention;
   if (payload.has_extras) record.additions = additions_of(slot);
   each_copy(payload, [&](const Copy& copy) {

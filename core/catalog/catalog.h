@@ -26,6 +26,7 @@ struct TierFacts {
   std::uint64_t capacity_bytes = UINT64_MAX;
   std::uint64_t granularity_bytes = 1;
   TierIndex spill_to = no_tier;  // Where its victims go; no_tier: nowhere.
+  bool takes_uploads = false;    // Clients put objects there from outside, and import them.
 };
 
 struct Limits {
@@ -142,6 +143,7 @@ class Catalog {
     bool downward = false;     // A move that gives up every faster copy.
     bool drop_source = false;  // A move that gives up its source.
     bool eviction = false;     // Started by the catalog to make room.
+    bool import = false;       // A seal of what was uploaded.
     Layout layout = Layout::segment;
     std::uint8_t attempts = 0;
     std::uint32_t owner_uid = 0;
@@ -189,6 +191,7 @@ class Catalog {
   // apply.cpp: dispatch, request ids, replies
   void on(const Allocate& command);
   void on(const Commit& command);
+  void on(const Import& command);
   void on(const Delete& command);
   void on(const Pin& command);
   void on(const Unpin& command);
@@ -234,6 +237,8 @@ class Catalog {
   void enqueue(Slot operation);
   void abandon(Slot operation, Reason reason);
   Room make_room(TierIndex tier, std::uint64_t bytes, int depth);
+  bool is_slower(TierIndex tier, TierIndex than) const;
+  const Copy* other_home(const Payload& payload, const Copy& copy) const;
   EvictionPlan plan_eviction(const Payload& payload, const Copy& copy) const;
   bool evict(Slot payload, TierIndex tier, int depth);
   void pump(TierIndex tier);
@@ -287,6 +292,12 @@ class Catalog {
   const Additions& additions_of(Slot payload) const;
   Additions& add_to(Slot payload);
   void settle_additions(Slot payload);
+  void drop_extras(Slot payload);
+  Checksum checksum_of(Slot payload) const;
+  void set_checksum(Slot payload, const Checksum& checksum);
+
+  // imports.cpp
+  std::uint64_t shorten(Slot payload, std::uint64_t length);
 
   // lists.cpp
   void join_lists(Slot payload);
@@ -303,6 +314,10 @@ class Catalog {
   void add_edges(const std::vector<Slot>& slots, const AddLineage& command);
 
   // operations.cpp: allocate, seal; what operations have in common
+  Reason seal_obstacle(Slot payload) const;
+  void seal(Slot payload, std::uint64_t length, bool import, const ChecksumDemand& checksum,
+            const Waiter& waiter);
+  void refuse_seal(const Sealed& report);
   Slot start_operation(Slot payload, Action action, TierIndex tier);
   void end_operation(Slot operation);
   void attach(Slot operation, const Waiter& waiter);

@@ -55,10 +55,27 @@ struct Allocate {
   std::shared_ptr<const Labels> labels;  // Null: none.
 };
 
+// The checksum that a client wants to be kept: with a value the bytes must have it, else it is
+// computed. Of kind none: none.
+struct ChecksumDemand {
+  Checksum checksum{};
+  bool has_value = false;
+};
+
 struct Commit {
   Ticket ticket = 0;
   RequestKey request;
   Id id;
+  ChecksumDemand checksum{};
+};
+
+// Commits what a client uploaded from outside.
+struct Import {
+  Ticket ticket = 0;
+  RequestKey request;
+  Id id;
+  std::uint64_t size_bytes = 0;  // What was uploaded; 0: what was allocated.
+  ChecksumDemand checksum{};
 };
 
 struct Delete {
@@ -240,6 +257,9 @@ struct Allocated {
 struct Sealed {
   Slot operation = no_slot;
   Outcome outcome;
+  std::uint64_t length = 0;       // What the object has from now on; 0: what it had.
+  Checksum checksum{};            // As demanded.
+  bool checksum_differs = false;  // From the demanded one; nothing was sealed.
 };
 
 // A copy was made, or not; when not, nothing of it is left on the target.
@@ -282,7 +302,7 @@ struct Shutdown {};
 using Command =
     std::variant<Allocate, Commit, Delete, Pin, Unpin, Promote, Spill, AcquireLease, RenewLease,
                  ReleaseLease, UpdateLabels, Cancel, Allocated, Sealed, Moved, Removed, Found,
-                 CopyGone, Mounted, IndexSizes, Tick, Shutdown, CreateStream, DeleteStream,
+                 CopyGone, Mounted, IndexSizes, Tick, Shutdown, Import, CreateStream, DeleteStream,
                  AppendToStream, CommitOffset, UpdateMetadata, AppendMetadataEvent, AddLineage>;
 
 // What earlier lives left is durable: it has this LSN, and new records have higher ones.
@@ -306,6 +326,7 @@ struct View {
   TierIndex tier = no_tier;      // Of the copy shown; of a lost payload, no_tier.
   std::uint64_t generation = 0;  // 0: no copy is shown.
   Cookie cookie;
+  Checksum checksum;
   Additions additions;
 };
 
@@ -411,9 +432,14 @@ struct AllocateEffect {
   std::uint32_t owner_uid = 0;
 };
 
+// What was uploaded is there in `length` bytes, which may be less than the object's; else
+// PM_FAILED_PRECONDITION. A checksum is verified before anything is sealed, or computed after it.
 struct SealEffect {
   Slot operation = no_slot;
   Object object;
+  std::uint64_t length = 0;
+  bool uploaded = false;  // By a client, from outside.
+  ChecksumDemand checksum{};
 };
 
 // Allocate the target, copy, checksum on the way, seal. The checksum given is verified.

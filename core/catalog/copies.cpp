@@ -287,8 +287,7 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns, EventKind told) {
   if (payload.has_extras) {
     unindex_pin(slot);
     if (additions_of(slot).pinned) --pinned_count_;
-    add_to(slot) = Additions{};
-    settle_additions(slot);
+    drop_extras(slot);
   }
   payload_by_id_.remove(slot);
   payloads_.remove(slot);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "payload.h"
 #include "slots.h"
 
 namespace pm::catalog {
@@ -45,6 +46,8 @@ struct Extras {
   std::uint64_t metadata_lsn = 0;
   std::uint64_t parents_lsn = 0;
   Additions additions;
+  bool has_checksum_rest = false;
+  ChecksumRest checksum_rest{};
 
   std::uint64_t key() const { return payload; }
 };

@@ -12,8 +12,7 @@ Slot Catalog::find_live(const Id& id, const Clocks& now) const {
   const Slot slot = payload_by_id_.find(id);
   if (slot == no_slot) return no_slot;
   const Payload& payload = payloads_[slot];
-  const bool ended = payload.expires_at_ns != 0 && payload.expires_at_ns <= now.wall_ns;
-  return ended && payload.operation == no_slot ? no_slot : slot;
+  return payload.expires_at_ns != 0 && payload.expires_at_ns <= now.wall_ns ? no_slot : slot;
 }
 
 void Catalog::on(const AcquireLease& command) {

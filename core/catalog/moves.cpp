@@ -242,7 +242,7 @@ void Catalog::finish_move(Slot move, const Moved& report) {
   if (operation.eviction) tiers_[operation.source_tier].evictions_failed = 0;
   Payload& payload = payloads_[slot];
   const TierIndex from = payload.listed;
-  if (payload.checksum.kind == ChecksumKind::none) payload.checksum = report.checksum;
+  if (payload.checksum.kind == ChecksumKind::none) set_checksum(slot, report.checksum);
   Copy copy;
   copy.generation = operation.generation;
   copy.tier = operation.tier;

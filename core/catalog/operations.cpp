@@ -8,6 +8,7 @@ namespace pm::catalog {
 
 namespace {
 
+constexpr std::int32_t code_cancelled = 1;
 constexpr std::int32_t code_not_found = 5;
 constexpr std::int32_t code_resource_exhausted = 8;
 constexpr std::int32_t code_failed_precondition = 9;
@@ -75,7 +76,7 @@ void Catalog::run(Slot slot) {
   Payload& payload = payloads_[operation.payload];
   const Copy& source = *find_copy(payload, operation.source_generation);
   changes_->effects.emplace_back(MoveEffect{slot, object_of(payload, source), object,
-                                            payload.checksum, operation.layout,
+                                            checksum_of(operation.payload), operation.layout,
                                             operation.owner_uid});
 }
 
@@ -188,34 +189,60 @@ void Catalog::on(const Commit& command) {
   Waiter waiter{.ticket = command.ticket};
   if (is_repeat(command.request, command.ticket, waiter.request)) return;
   const Slot slot = find_live(command.id, now_);
+  if (const Reason why = seal_obstacle(slot); why != Reason::none) return refuse(waiter, why);
+  seal(slot, payloads_[slot].size_bytes, false, command.checksum, waiter);
+}
+
+Reason Catalog::seal_obstacle(Slot slot) const {
   if (slot == no_slot || payloads_[slot].phase == Phase::allocating) {
-    return refuse(waiter, Reason::payload_not_found);
+    return Reason::payload_not_found;
   }
   const Payload& payload = payloads_[slot];
-  if (payload.phase != Phase::allocated) {
-    return refuse(waiter, Reason::payload_already_committed);
-  }
-  if (payload.operation != no_slot) return refuse(waiter, Reason::payload_busy);
-  const TierIndex tier = payload.first.tier;
-  if (tiers_[tier].failed) return refuse(waiter, Reason::tier_failed);
-  const Slot operation = start_operation(slot, Action::seal, tier);
+  if (payload.phase != Phase::allocated) return Reason::payload_already_committed;
+  if (payload.operation != no_slot) return Reason::payload_busy;
+  return tiers_[payload.first.tier].failed ? Reason::tier_failed : Reason::none;
+}
+
+void Catalog::seal(Slot slot, std::uint64_t length, bool import, const ChecksumDemand& checksum,
+                   const Waiter& waiter) {
+  const Payload& payload = payloads_[slot];
+  const Slot operation = start_operation(slot, Action::seal, payload.first.tier);
+  operations_[operation].import = import;
   attach(operation, waiter);
-  changes_->effects.emplace_back(SealEffect{operation, object_of(payload, payload.first)});
+  changes_->effects.emplace_back(
+      SealEffect{operation, object_of(payload, payload.first), length, import, checksum});
+}
+
+void Catalog::refuse_seal(const Sealed& report) {
+  const Operation& operation = operations_[report.operation];
+  const std::int32_t code = report.outcome.code;
+  Reason why = Reason::storage_error;
+  if (report.checksum_differs) {
+    why = Reason::commit_checksum_mismatch;
+  } else if (code == code_failed_precondition || code == code_not_found) {
+    why = operation.import ? Reason::import_length_mismatch : Reason::writer_changed_length;
+  } else if (code == code_cancelled && stopping_) {
+    why = Reason::shutting_down;
+  } else if (code == code_data_loss) {
+    fail_tier(operation.tier);
+  }
+  refuse_all(report.operation, why, &report.outcome);
 }
 
 void Catalog::on(const Sealed& report) {
   Operation& operation = operations_[report.operation];
   const Slot slot = operation.payload;
-  if (!report.outcome.ok()) {
-    const bool shortened =
-        report.outcome.code == code_failed_precondition || report.outcome.code == code_not_found;
-    if (report.outcome.code == code_data_loss) fail_tier(operation.tier);
-    refuse_all(report.operation, shortened ? Reason::writer_changed_length : Reason::storage_error,
-               &report.outcome);
-    return end_operation(report.operation);
+  const TierIndex tier = operation.tier;
+  const std::uint64_t freed_bytes = report.length != 0 ? shorten(slot, report.length) : 0;
+  if (report.checksum_differs || !report.outcome.ok()) {
+    refuse_seal(report);
+    end_operation(report.operation);
+    if (freed_bytes != 0) give_back(tier, freed_bytes);
+    return;
   }
   Payload& payload = payloads_[slot];
   const std::vector<Waiter> waiters = std::move(operation.waiters);
+  set_checksum(slot, report.checksum);
   payload.phase = Phase::committed;
   payload.revision = 2;
   --uncommitted_count_;
@@ -224,6 +251,7 @@ void Catalog::on(const Sealed& report) {
   tell(EventKind::committed, Cause::request, slot, no_tier);
   end_operation(report.operation);
   for (const Waiter& waiter : waiters) answer_with_view(waiter, slot);
+  if (freed_bytes != 0) give_back(tier, freed_bytes);
 }
 
 // ---- delete ----

@@ -49,11 +49,29 @@ struct Copy {
   PackedCookie cookie;
 };
 
-enum class ChecksumKind : std::uint8_t { none = 0, xxh3_128 = 1 };
+enum class ChecksumKind : std::uint8_t { none = 0, xxh3_128 = 1, sha256 = 2, crc32c = 3 };
+inline constexpr std::size_t checksum_bytes_max = 32;
 struct Checksum {
+  ChecksumKind kind = ChecksumKind::none;
+  std::array<std::uint8_t, checksum_bytes_max> bytes{};  // Zeros after its length.
+
+  std::size_t length() const {
+    switch (kind) {
+      case ChecksumKind::xxh3_128: return 16;
+      case ChecksumKind::sha256: return 32;
+      case ChecksumKind::crc32c: return 4;
+      default: return 0;
+    }
+  }
+  friend bool operator==(const Checksum&, const Checksum&) = default;
+};
+
+// As much of it as has its home in a payload's head; the rest of a long one lives in its Extras.
+struct ChecksumHead {
   ChecksumKind kind = ChecksumKind::none;
   std::array<std::uint8_t, 16> bytes{};
 };
+using ChecksumRest = std::array<std::uint8_t, checksum_bytes_max - 16>;
 
 enum class Priority : std::uint8_t { low = 1, normal = 2, high = 3, never = 4 };
 
@@ -86,7 +104,7 @@ struct Payload {
   TierIndex listed = no_tier;  // The tier under which it is listed and counted.
   bool victim = false;         // It is among the victims of that tier.
   Retention retention;
-  Checksum checksum;
+  ChecksumHead checksum;
   bool has_extras = false;  // There is an Extras of this slot.
   std::uint64_t size_bytes = 0;
   std::uint64_t revision = 0;

@@ -19,6 +19,7 @@ View Catalog::view_of(Slot slot) const {
   view.leases = payload.leases;
   view.phase = payload.phase;
   view.retention = payload.retention;
+  view.checksum = checksum_of(slot);
   if (payload.operation != no_slot && payload.phase == Phase::committed) {
     const Operation& operation = operations_[payload.operation];
     view.spilling = operation.downward && operation.stage == Stage::running;
@@ -109,7 +110,6 @@ void Catalog::restore(const PayloadRecord& record) {
   payload.created_at_ns = record.created_at_ns;
   payload.expires_at_ns = record.expires_at_ns;
   payload.order = record.order;
-  payload.checksum = record.checksum;
   payload.retention = record.retention;
   payload.phase = record.lost ? Phase::lost : Phase::committed;
   order_ = std::max(order_, record.order);
@@ -123,6 +123,7 @@ void Catalog::restore(const PayloadRecord& record) {
   }
   payload_by_id_.insert(slot);
   if (record.additions.any()) add_to(slot) = record.additions;
+  set_checksum(slot, record.checksum);
   if (record.additions.pinned) {
     ++pinned_count_;
     index_pin(slot);

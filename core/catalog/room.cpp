@@ -103,16 +103,31 @@ Catalog::Room Catalog::make_room(TierIndex index, std::uint64_t bytes, int depth
   return count == victims_max ? Room::perhaps : Room::never;
 }
 
+bool Catalog::is_slower(TierIndex tier, TierIndex than) const {
+  return tiers_[tier].facts.rank > tiers_[than].facts.rank;
+}
+
+// The fastest other copy that the payload may be left with; NULL: there is none.
+const Copy* Catalog::other_home(const Payload& payload, const Copy& copy) const {
+  const Copy* best = nullptr;
+  each_copy(payload, [&](const Copy& other) {
+    if (other.generation == copy.generation) return;
+    if (spill_obstacle(payload, other.tier) != Reason::none) return;
+    if (best == nullptr || is_slower(best->tier, other.tier)) best = &other;
+  });
+  return best;
+}
+
 // The built-in rule for a payload that must leave: drop the copy when another will do, else to
 // where the payload or its tier says.
 EvictionPlan Catalog::plan_eviction(const Payload& payload, const Copy& copy) const {
-  const Copy* rest = fastest_besides(payload, copy.generation);
-  if (rest != nullptr && spill_obstacle(payload, rest->tier) == Reason::none) {
+  if (const Copy* rest = other_home(payload, copy)) {
     return {EvictionPlan::Kind::drops_copy, rest->tier, Reason::none};
   }
   TierIndex target = payload.retention.spill_target;
-  if (target == no_tier || target == copy.tier) target = tiers_[copy.tier].facts.spill_to;
-  if (target == no_tier) return {};
+  if (target == no_tier || !is_slower(target, copy.tier)) target = tiers_[copy.tier].facts.spill_to;
+  // Only ever downwards: what points in a circle would make room where it takes some.
+  if (target == no_tier || !is_slower(target, copy.tier)) return {};
   const Reason why = spill_obstacle(payload, target);
   if (why != Reason::none) return {EvictionPlan::Kind::stays, target, why};
   const bool kept = (tiers_[target].facts.traits & traits_keeps_bytes) != 0;

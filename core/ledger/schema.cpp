@@ -140,6 +140,14 @@ std::shared_ptr<const catalog::Labels> read_labels(std::string_view text) {
   return labels;
 }
 
+bool read_checksum(std::uint64_t kind, std::string_view bytes, catalog::Checksum& out) {
+  if (kind > static_cast<std::uint64_t>(catalog::ChecksumKind::crc32c)) return false;
+  out.kind = static_cast<catalog::ChecksumKind>(kind);
+  if (bytes.size() != out.length()) return false;
+  if (!bytes.empty()) std::memcpy(out.bytes.data(), bytes.data(), bytes.size());
+  return true;
+}
+
 std::string write_reply(const catalog::Reply& reply, const TierNames& tiers) {
   const auto name = [&](TierIndex index) {
     return index < tiers.size() ? std::string_view(tiers[index]) : std::string_view();
@@ -170,6 +178,8 @@ std::string write_reply(const catalog::Reply& reply, const TierNames& tiers) {
   out.integer(reply.first_number);
   out.integer(reply.last_number);
   out.integer(reply.at_ns);
+  out.integer(static_cast<std::uint8_t>(view.checksum.kind));
+  out.text({reinterpret_cast<const char*>(view.checksum.bytes.data()), view.checksum.length()});
   return out.take();
 }
 
@@ -207,7 +217,9 @@ Status read_reply(std::string_view bytes, const TierNames& tiers, catalog::Reply
   reply.first_number = in.integer<std::uint64_t>();
   reply.last_number = in.integer<std::uint64_t>();
   reply.at_ns = in.integer<std::int64_t>();
-  if (!in.ok()) return {Code::data_loss, "a reply that ends too early"};
+  const auto kind = in.integer<std::uint8_t>();
+  const bool good = read_checksum(kind, in.text(), view.checksum);
+  if (!good || !in.ok()) return {Code::data_loss, "a reply that ends too early"};
   return {};
 }
 
@@ -333,8 +345,7 @@ void OperationWriter::add_payload(const catalog::PayloadRecord& record) {
   text(spill_target, tier_name(record.retention.spill_target));
   text(min_residency, tier_name(record.retention.min_residency));
   u64(checksum_kind, static_cast<std::uint64_t>(record.checksum.kind));
-  const bool summed = record.checksum.kind != catalog::ChecksumKind::none;
-  bytes(checksum, record.checksum.bytes.data(), summed ? record.checksum.bytes.size() : 0);
+  bytes(checksum, record.checksum.bytes.data(), record.checksum.length());
   if (additions.any()) add_additions(additions);
 }
 
@@ -388,12 +399,7 @@ Result<catalog::PayloadRecord> read_payload(const pm_value_t* values, std::uint3
   record.retention.require_durable = (in.u64(flags) & flag_require_durable) != 0;
   PM_TRY(find_tier(in.text(spill_target), tiers, record.retention.spill_target));
   PM_TRY(find_tier(in.text(min_residency), tiers, record.retention.min_residency));
-  if (in.u64(checksum_kind) == static_cast<std::uint64_t>(catalog::ChecksumKind::xxh3_128)) {
-    const std::string_view sum = in.bytes(checksum);
-    if (sum.size() != record.checksum.bytes.size()) return damaged;
-    record.checksum.kind = catalog::ChecksumKind::xxh3_128;
-    std::memcpy(record.checksum.bytes.data(), sum.data(), sum.size());
-  }
+  if (!read_checksum(in.u64(checksum_kind), in.bytes(checksum), record.checksum)) return damaged;
   if (in.u64(generation) != 0) {
     catalog::CopyRecord copy;
     PM_TRY(find_tier(in.text(tier), tiers, copy.tier));

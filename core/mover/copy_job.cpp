@@ -1,7 +1,5 @@
 #include "copy_job.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <array>
 #include <condition_variable>
@@ -12,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "checksum.h"
 #include "core/plugin/host_services.h"
 
 namespace pm::mover {
@@ -188,9 +187,9 @@ CopyResult CopyJob::run(const catalog::Checksum& expected) {
     result_.status = {Code::resource_exhausted, "no memory for the buffers of a move"};
     return result_;
   }
-  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> hash(XXH3_createState(),
-                                                                      &XXH3_freeState);
-  XXH3_128bits_reset(hash.get());
+  // The one that it is kept with; a payload that has none gets one.
+  const bool kept = expected.kind != catalog::ChecksumKind::none;
+  ChecksumHasher hasher(kept ? expected.kind : catalog::ChecksumKind::xxh3_128);
   const auto failed = [this] { return !result_.status.ok() || stopping_.load(); };
   for (std::uint64_t number = 0; number < chunks_; ++number) {
     if (number == next_read_ || source_async_ != nullptr) begin_reads();
@@ -209,7 +208,7 @@ CopyResult CopyJob::run(const catalog::Checksum& expected) {
       changed_.wait(lock, [&] { return failed() || chunk(number).stage == Stage::read; });
       if (failed()) break;
     }
-    XXH3_128bits_update(hash.get(), chunk(number).buffer.get(), chunk(number).length);
+    hasher.add(chunk(number).buffer.get(), chunk(number).length);
     write(number);
   }
   std::unique_lock lock(mutex_);
@@ -223,12 +222,13 @@ CopyResult CopyJob::run(const catalog::Checksum& expected) {
     result_.status = {Code::cancelled, "the host is stopping"};
   }
   if (!result_.status.ok()) return result_;
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash.get()));
-  result_.checksum.kind = catalog::ChecksumKind::xxh3_128;
-  static_assert(sizeof canonical.digest == sizeof result_.checksum.bytes);
-  std::memcpy(result_.checksum.bytes.data(), canonical.digest, sizeof canonical.digest);
-  if (expected.kind == result_.checksum.kind && expected.bytes != result_.checksum.bytes) {
+  const auto checksum = hasher.finish();
+  if (!checksum.ok()) {
+    fail_locked(checksum.status(), false);
+    return result_;
+  }
+  result_.checksum = *checksum;
+  if (kept && result_.checksum != expected) {
     fail_locked({Code::data_loss, "the bytes do not have the checksum they were kept with"}, true);
   }
   return result_;

@@ -24,8 +24,9 @@ struct CopyResult {
 };
 
 // Copies `length` bytes from a sealed object to an allocated one in chunks, several under way at a
-// time where a tier can (pm.tier.async/1), and computes their XXH3-128 on the way; `expected` is
-// compared when it has a kind. Does not seal. Stops soon when `stopping` turns true. [worker]
+// time where a tier can (pm.tier.async/1), and computes a checksum of them on the way: the kind of
+// `expected`, with which it is compared, or XXH3-128 when that is none. Does not seal. Stops soon
+// when `stopping` turns true. [worker]
 CopyResult copy_bytes(const TierObject& source, const TierObject& target, std::uint64_t length,
                       const catalog::Checksum& expected, const std::atomic<bool>& stopping);
 

@@ -7,6 +7,7 @@
 #include "copy_job.h"
 #include "core/observe/failpoint.h"
 #include "core/plugin/host_services.h"
+#include "seal_job.h"
 
 namespace pm::mover {
 
@@ -14,7 +15,8 @@ namespace {
 
 // Moves are background work: they take what calls leave of the processor.
 constexpr int move_nice = 10;
-constexpr std::uint32_t moves_max = 2;  // At a time, to one tier.
+constexpr std::uint32_t moves_max = 2;   // At a time, to one tier.
+constexpr std::uint32_t checks_max = 1;  // Checksums of what is committed: the same, on one tier.
 
 TierObject tier_object(const pm_tier_t* tier, const catalog::Object& object) {
   TierObject result;
@@ -73,6 +75,7 @@ Mover::Mover(const std::vector<MoverTier>& tiers,
     setup.tier->get_info(setup.tier, &info);
     tiers_.push_back({setup.tier, info.inline_bytes_max,
                       std::make_unique<WorkerPool>(setup.workers, 0),
+                      std::make_unique<WorkerPool>(checks_max, 0),
                       std::make_unique<WorkerPool>(moves_max, move_nice)});
   }
 }
@@ -82,6 +85,7 @@ Mover::~Mover() { stop(); }
 void Mover::stop() {
   stopping_.store(true);
   for (Tier& tier : tiers_) tier.movers->stop();
+  for (Tier& tier : tiers_) tier.checkers->stop();
   for (Tier& tier : tiers_) tier.workers->stop();
 }
 
@@ -95,8 +99,11 @@ void Mover::run(catalog::Effect effect) {
     tiers_[allocation->object.tier].workers->add(
         [this, effect = *allocation] { allocate(effect); });
   } else if (const auto* sealing = std::get_if<catalog::SealEffect>(&effect)) {
-    if (is_inline(sealing->object)) return seal(*sealing);
-    tiers_[sealing->object.tier].workers->add([this, effect = *sealing] { seal(effect); });
+    Tier& tier = tiers_[sealing->object.tier];
+    const bool checked = sealing->checksum.checksum.kind != catalog::ChecksumKind::none;
+    const bool reads = checked || sealing->uploaded;
+    if (!reads && is_inline(sealing->object)) return seal(*sealing);
+    (reads ? tier.checkers : tier.workers)->add([this, effect = *sealing] { seal(effect); });
   } else if (const auto* moving = std::get_if<catalog::MoveEffect>(&effect)) {
     tiers_[moving->target.tier].movers->add([this, effect = *moving] { move(effect); });
   } else if (const auto* removal = std::get_if<catalog::RemoveEffect>(&effect)) {
@@ -116,11 +123,9 @@ void Mover::allocate(const catalog::AllocateEffect& effect) {
 void Mover::seal(const catalog::SealEffect& effect) {
   PM_FAILPOINT("mover.before_seal");
   const TierObject object = tier_object(tiers_[effect.object.tier].tier, effect.object);
-  const pm_call_context_t context = no_deadline();
-  const pm_status_t code =
-      object.tier->seal(object.tier, &context, &object.id, &object.cookie, effect.object.length);
+  catalog::Sealed report = seal_object(object, effect, stopping_);
   PM_FAILPOINT("mover.after_seal");
-  report_(catalog::Sealed{effect.operation, outcome_of(code)});
+  report_(report);
 }
 
 void Mover::remove(const catalog::RemoveEffect& effect) {

@@ -19,7 +19,8 @@ struct MoverTier {
 
 // Carries effects out: allocates, seals, moves and removes copies on the tiers. What a tier does
 // without blocking is done on the calling thread; the rest goes to the tier's workers, and moves
-// to workers of their own, so that a long one delays no allocation.
+// and the reading of whole payloads to workers of their own, so that a long one delays no
+// allocation.
 class Mover {
  public:
   // `report` is called once for each effect, on any thread.
@@ -31,7 +32,7 @@ class Mover {
   // May report before it returns. [thread-safe]
   void run(catalog::Effect effect);
 
-  // Ends moves under way, and those to come, as cancelled.
+  // Ends moves and checksums under way, and those to come, as cancelled.
   void cancel_moves() { stopping_.store(true); }
 
   // Does what is queued, and ends the threads.
@@ -42,6 +43,7 @@ class Mover {
     const pm_tier_t* tier = nullptr;
     std::uint64_t inline_bytes_max = 0;
     std::unique_ptr<WorkerPool> workers;
+    std::unique_ptr<WorkerPool> checkers;
     std::unique_ptr<WorkerPool> movers;
   };
 

@@ -87,6 +87,12 @@ pm_status_t remove(const pm_tier_t* tier, const pm_call_context_t*, const pm_obj
   return call(tier, [&](DiskTier& disk) { return disk.remove(*object); });
 }
 
+pm_status_t set_length(const pm_tier_t* tier, const pm_call_context_t*,
+                       const pm_object_id_t* object, const pm_cookie_t*, uint64_t allocated,
+                       uint64_t length) {
+  return call(tier, [&](DiskTier& disk) { return disk.set_length(*object, allocated, length); });
+}
+
 pm_status_t submit(const pm_tier_t* tier, const pm_transfer_t* transfer) {
   return call(tier, [&](DiskTier& disk) { return disk.submit(*transfer); });
 }
@@ -99,8 +105,10 @@ pm_status_t enumerate(const pm_tier_t* tier, const pm_call_context_t* context,
 const void* get_extension(const pm_tier_t* tier, const char* id) {
   static const pm_tier_async_t async{submit};
   static const pm_tier_enumerate_t enumeration{enumerate};
+  static const pm_tier_upload_t upload{set_length};
   const std::string_view wanted(id);
   if (wanted == PM_TIER_ENUMERATE) return &enumeration;
+  if (wanted == PM_TIER_UPLOAD) return &upload;
   if (wanted == PM_TIER_ASYNC && tier_of(tier).has_async()) return &async;
   return nullptr;
 }

@@ -110,11 +110,15 @@ Status DiskTier::reserve(std::uint64_t bytes) {
   return {};
 }
 
-void DiskTier::release(std::uint64_t bytes) {
+void DiskTier::give_back(std::uint64_t bytes) {
   // Clamped: a file that somebody made longer must not bring the count below zero.
   std::uint64_t used = bytes_used_;
   while (!bytes_used_.compare_exchange_weak(used, used - std::min(used, bytes))) {
   }
+}
+
+void DiskTier::release(std::uint64_t bytes) {
+  give_back(bytes);
   std::uint64_t objects = objects_;
   while (!objects_.compare_exchange_weak(objects, objects - std::min<std::uint64_t>(objects, 1))) {
   }
@@ -302,7 +306,7 @@ Status DiskTier::check_unsealed_file(int bucket, const pm_object_id_t& object, i
     return {Code::failed_precondition, shown + " was replaced by somebody else"};
   if (static_cast<std::uint64_t>(opened.st_size) != length)
     return {Code::failed_precondition, shown + " has " + std::to_string(opened.st_size) +
-                                           " bytes and was allocated " + std::to_string(length)};
+                                           " bytes and not " + std::to_string(length)};
   return {};
 }
 
@@ -330,6 +334,24 @@ Status DiskTier::seal(const pm_object_id_t& object, std::uint64_t length) {
   if (status.code() == Code::data_loss)
     unsealed_.set_sync_failure(object, length, status.message());
   return status;
+}
+
+Status DiskTier::set_length(const pm_object_id_t& object, std::uint64_t allocated,
+                            std::uint64_t length) {
+  const auto unsealed = unsealed_.find(object);
+  if (!unsealed) return missing(object);
+  if (unsealed->length != allocated || length == 0 || length > allocated)
+    return {Code::invalid_argument, "from " + std::to_string(allocated) + " to " +
+                                        std::to_string(length) + " bytes, but " +
+                                        std::to_string(unsealed->length) + " were allocated"};
+  auto bucket = root_->open_bucket(object);
+  if (!bucket.ok()) return bucket.status();
+  auto file = unsealed->file ? Result(unsealed->file) : File::open(*root_, object, false, direct_);
+  if (!file.ok()) return file.status();
+  PM_TRY(check_unsealed_file(bucket->get(), object, (*file)->cached(), length));
+  unsealed_.set_length(object, length);
+  give_back(round_up_to_block(allocated) - round_up_to_block(length));
+  return {};
 }
 
 // The order is what makes it durable: the bytes, then the names of the directories above, then the

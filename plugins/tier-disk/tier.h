@@ -2,6 +2,7 @@
 
 #include <pm/ext/draft/tier_async.h>
 #include <pm/ext/draft/tier_enumerate.h>
+#include <pm/ext/draft/tier_upload.h>
 
 #include <atomic>
 #include <memory>
@@ -49,6 +50,7 @@ class DiskTier {
   Status write(const pm_call_context_t* context, const pm_object_id_t& object, std::uint64_t offset,
                const void* source, std::uint64_t length);
   Status seal(const pm_object_id_t& object, std::uint64_t length);
+  Status set_length(const pm_object_id_t& object, std::uint64_t allocated, std::uint64_t length);
   Status remove(const pm_object_id_t& object);
   Status enumerate(const pm_call_context_t* context, pm_on_tier_object_t on_object, void* data);
   Status submit(const pm_transfer_t& transfer);
@@ -58,6 +60,7 @@ class DiskTier {
 
   Status count_objects();
   Status reserve(std::uint64_t bytes);
+  void give_back(std::uint64_t bytes);
   void release(std::uint64_t bytes);
   Result<std::shared_ptr<File>> create_file(const pm_object_id_t& object, std::uint64_t length);
   Result<std::shared_ptr<File>> file_to_read(const pm_object_id_t& object);

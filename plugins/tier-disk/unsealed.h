@@ -46,6 +46,11 @@ class UnsealedObjects {
     std::lock_guard lock(mutex_);
     return objects_.contains(object);
   }
+  void set_length(const pm_object_id_t& object, std::uint64_t length) {
+    std::lock_guard lock(mutex_);
+    const auto found = objects_.find(object);
+    if (found != objects_.end()) found->second.length = length;
+  }
   void set_sync_failure(const pm_object_id_t& object, std::uint64_t length,
                         const std::string& words) {
     std::lock_guard lock(mutex_);

@@ -121,6 +121,7 @@ TEST_P(Errors, allocate_checks_its_request) {
       << "a refused allocation left something";
 }
 
+// PAYLOAD-1
 TEST_P(Errors, what_is_not_committed_can_only_be_written_and_deleted) {
   const auto id = wire_->make(wire_core::TIER_RAM, false);
   wire_runtime::AcquireReadLeaseRequest lease;
@@ -142,6 +143,7 @@ TEST_P(Errors, what_is_not_committed_can_only_be_written_and_deleted) {
   EXPECT_EQ(answer_of(wire_->commit(id)), "NOT_FOUND PAYLOAD_NOT_FOUND");
 }
 
+// LEASE-2, LEASE-6
 TEST_P(Errors, a_leased_payload_is_not_moved_or_deleted_unless_forced) {
   const auto id = wire_->make(wire_core::TIER_RAM);
   wire_runtime::AcquireReadLeaseRequest lease;
@@ -189,6 +191,7 @@ TEST_P(Errors, leases_keep_to_min_tier_and_mode) {
   EXPECT_EQ(held.lease_duration_ms(), 120'000u) << "longer than leases.max_ms";
 }
 
+// PLACE-3
 TEST_P(Errors, moves_check_their_target) {
   const auto on_disk = wire_->make(wire_core::TIER_DISK);
   const auto in_memory = wire_->make(wire_core::TIER_RAM);

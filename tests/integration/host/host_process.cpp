@@ -81,7 +81,8 @@ void HostProcess::write_config() const {
       << "\nslab_bytes = " << options_.slab_bytes << "\nprefix = \"" << prefix_ << "\"\n"
       << options_.shm_keys
       << "[[tier]]\nname = \"disk\"\nplugin = \"org.payload-manager.tier-disk\"\n"
-      << "number = 3\nrank = 30\n[tier.config]\nroot = \"" << disk_root().string()
+      << "number = 3\nrank = 30\n"
+      << options_.disk_keys << "[tier.config]\nroot = \"" << disk_root().string()
       << "\"\ncapacity_bytes = " << options_.disk_capacity_bytes
       << "\n[[tier]]\nname = \"void\"\nplugin = \"org.payload-manager.tier-void\"\n"
       << "number = 5\nrank = 50\n[[frontend]]\nname = \"grpc\"\n"

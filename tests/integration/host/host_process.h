@@ -34,6 +34,7 @@ struct HostOptions {
   std::uint64_t quarantine_ms = 200;
   std::string shm_keys;          // More lines of [[tier]] shm.
   std::string limits;            // More lines of [limits].
+  std::string disk_keys;         // And of [[tier]] disk, before its configuration.
   std::string more;              // More sections.
   std::string plugin_directory;  // One more, besides the one of the build.
 };

@@ -74,6 +74,7 @@ TEST_P(Methods, a_commit_that_fails_gives_the_next_allocation_back) {
   EXPECT_TRUE(eventually([&] { return host_.segments().size() == 1u; }));
 }
 
+// PAYLOAD-6
 TEST_P(Methods, a_repeated_request_id_acts_once_and_gets_the_same_answer) {
   wire_catalog::AllocatePayloadRequest request;
   request.set_size_bytes(5'000);
@@ -158,6 +159,7 @@ TEST_P(Methods, the_pages_of_a_list_show_each_payload_once_while_others_come_and
   EXPECT_EQ(page->payloads.size(), 120u);
 }
 
+// PAYLOAD-3
 TEST_P(Methods, a_payload_is_gone_when_its_time_to_live_has_ended) {
   client::Client client = host_.client();
   const auto brief = put(client, 5'000, 1, {.ttl_ms = 400});

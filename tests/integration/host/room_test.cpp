@@ -43,6 +43,7 @@ class Room : public testing::TestWithParam<const char*> {
   HostProcess host_;
 };
 
+// PAYLOAD-2, PLACE-1, LEASE-1
 TEST_P(Room, four_times_the_capacity_fits_as_the_oldest_move_to_disk) {
   client::Client client = host_.client();
   const auto leased = put(client, payload_bytes, 1'000);
@@ -79,6 +80,7 @@ TEST_P(Room, four_times_the_capacity_fits_as_the_oldest_move_to_disk) {
   EXPECT_EQ(client.resolve(stored.front().descriptor.id)->state, client::State::durable);
 }
 
+// PAYLOAD-2
 TEST_P(Room, an_allocation_waits_until_a_payload_is_deleted) {
   client::Client client = host_.client();
   const auto ids = fill_for_good(client);
@@ -98,6 +100,7 @@ TEST_P(Room, an_allocation_waits_until_a_payload_is_deleted) {
   EXPECT_LT(steady_clock::now() - begin, milliseconds(5'000));
 }
 
+// PAYLOAD-2
 TEST_P(Room, a_wait_ends_with_the_deadline_of_the_caller) {
   client::Client client = host_.client();
   const auto ids = fill_for_good(client);
@@ -138,6 +141,7 @@ TEST_P(Room, a_tier_full_of_payloads_that_may_not_leave_refuses_at_once) {
   EXPECT_EQ(*digest_of(client, below->descriptor.id), below->digest);
 }
 
+// PLACE-2
 TEST_P(Room, promotion_keeps_the_durable_copy_and_dropping_it_must_be_asked_for) {
   client::Client client = host_.client();
   const auto stored = put(client, payload_bytes, 5, {.tier = client::Tier::disk});

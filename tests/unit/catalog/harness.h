@@ -78,7 +78,7 @@ class Machine {
     if (const auto* allocation = std::get_if<AllocateEffect>(&effect)) {
       apply(Allocated{allocation->operation, outcome, {}});
     } else if (const auto* seal = std::get_if<SealEffect>(&effect)) {
-      apply(Sealed{seal->operation, outcome});
+      apply(sealed_as_demanded(*seal, outcome));
     } else if (const auto* move = std::get_if<MoveEffect>(&effect)) {
       Moved moved{move->operation, outcome, {}, {}, false};
       moved.checksum.kind = ChecksumKind::xxh3_128;
@@ -86,6 +86,14 @@ class Machine {
     } else {
       apply(Removed{std::get<RemoveEffect>(effect).object.generation, outcome});
     }
+  }
+  // The bytes have the checksum demanded, and are as long as said.
+  static Sealed sealed_as_demanded(const SealEffect& seal, const Outcome& outcome = {}) {
+    Sealed report{.operation = seal.operation, .outcome = outcome};
+    if (!outcome.ok()) return report;
+    report.checksum = seal.checksum.checksum;
+    if (seal.length != seal.object.length) report.length = seal.length;
+    return report;
   }
   void do_effects() {
     while (!effects.empty()) do_effect();

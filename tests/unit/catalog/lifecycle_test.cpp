@@ -5,6 +5,7 @@
 namespace pm::catalog::test {
 namespace {
 
+// PAYLOAD-1
 TEST(allocate, gives_a_place_and_nobody_may_read_it_before_commit) {
   Machine machine;
   const Reply reply = machine.allocate(1, 5000);
@@ -150,6 +151,7 @@ TEST(erase, tries_again_when_the_tier_fails_to_remove) {
   EXPECT_EQ(machine.charged(shm), 0u);
 }
 
+// LEASE-1, LEASE-2
 TEST(erase, of_a_leased_payload_needs_force_and_keeps_the_block) {
   Machine machine;
   machine.put(1, 5000);
@@ -190,6 +192,7 @@ TEST(lease, says_what_duration_it_granted) {
   EXPECT_EQ(machine.see(1).leases, 1u);
 }
 
+// PAYLOAD-3
 TEST(time_to_live, counts_from_allocate_and_ends_at_once) {
   Machine machine;
   machine.put(1, 1, shm, 10 * second_ns);
@@ -203,6 +206,7 @@ TEST(time_to_live, counts_from_allocate_and_ends_at_once) {
   EXPECT_EQ(machine.charged(shm), 0u);
 }
 
+// PAYLOAD-7
 TEST(time_to_live, of_a_leased_payload_stalls_nobody_and_keeps_the_block) {
   Machine machine;
   machine.put(1, 1, shm, 10 * second_ns);
@@ -215,6 +219,7 @@ TEST(time_to_live, of_a_leased_payload_stalls_nobody_and_keeps_the_block) {
   EXPECT_EQ(machine.charged(shm), 0u);
 }
 
+// PLACE-10
 TEST(time_to_live, does_not_touch_what_is_never_to_be_evicted) {
   Machine machine;
   Retention never;

@@ -5,6 +5,7 @@
 namespace pm::catalog::test {
 namespace {
 
+// PLACE-1
 TEST(spill, copies_switches_and_only_then_removes) {
   Machine machine;
   machine.put(1, 5000);
@@ -25,6 +26,7 @@ TEST(spill, copies_switches_and_only_then_removes) {
   EXPECT_EQ(machine.charged(disk), 8 * kib);
 }
 
+// LEASE-1
 TEST(spill, grants_leases_meanwhile_and_keeps_their_copy_until_they_end) {
   Machine machine;
   machine.put(1, 1);
@@ -45,6 +47,7 @@ TEST(spill, grants_leases_meanwhile_and_keeps_their_copy_until_they_end) {
   EXPECT_EQ(machine.effects.size(), 1u);
 }
 
+// PLACE-3
 TEST(spill, refuses_what_its_owner_forbade) {
   Machine machine;
   Retention durable;
@@ -97,6 +100,7 @@ TEST(spill, gives_up_waiting_for_leases_at_its_deadline) {
   EXPECT_EQ(machine.erase(1, true).reason, Reason::none);
 }
 
+// PLACE-8
 TEST(spill, to_a_tier_that_keeps_nothing_deletes_and_says_ok) {
   Machine machine;
   machine.put(1, 1);
@@ -139,6 +143,7 @@ TEST(promote, keeps_the_durable_copy_and_spill_then_just_drops_the_upper_one) {
   EXPECT_EQ(machine.charged(shm), 0u);
 }
 
+// PLACE-2
 TEST(promote, drops_the_durable_copy_only_when_told) {
   Machine machine;
   machine.put(1, 1, disk);
@@ -208,6 +213,7 @@ TEST(moves, survive_deletion_of_their_payload) {
   EXPECT_EQ(machine.charged(disk), 0u);
 }
 
+// CHECKSUM-3
 TEST(moves, with_a_wrong_checksum_lose_the_copy_and_say_so) {
   Machine machine;
   machine.put(1, 1, disk);

@@ -30,6 +30,7 @@ class RandomRun {
   static std::vector<TierFacts> tiers() {
     std::vector<TierFacts> facts = three_tiers(96 * kib, 160 * kib);
     facts[disk].spill_to = nowhere;
+    facts[disk].takes_uploads = true;
     return facts;
   }
   static Limits limits() {
@@ -43,8 +44,8 @@ class RandomRun {
   std::uint64_t pick(std::uint64_t bound) { return random_() % bound; }
 
   void act() {
-    const std::uint64_t kind = pick(15);
-    if (kind < 7) {
+    const std::uint64_t kind = pick(16);
+    if (kind < 7 || kind == 15) {
       change_a_payload(kind);
     } else {
       hold_or_pass(kind);
@@ -91,6 +92,15 @@ class RandomRun {
       case 3: {
         Commit command;
         command.id = some_id();
+        command.checksum = some_demand();
+        machine_.call(command);
+        break;
+      }
+      case 15: {
+        Import command;
+        command.id = some_id();
+        command.size_bytes = pick(2) == 0 ? 0 : 1 + pick(24 * kib);
+        command.checksum = some_demand();
         machine_.call(command);
         break;
       }
@@ -179,6 +189,16 @@ class RandomRun {
     return labels;
   }
 
+  ChecksumDemand some_demand() {
+    ChecksumDemand demand;
+    demand.checksum.kind = static_cast<ChecksumKind>(pick(4));
+    demand.has_value = demand.checksum.kind != ChecksumKind::none && pick(2) == 0;
+    for (std::size_t index = 0; index < demand.checksum.length(); ++index) {
+      demand.checksum.bytes[index] = static_cast<std::uint8_t>(random_());
+    }
+    return demand;
+  }
+
   Id some_id() { return make_id(next_ > 12 ? next_ - 1 - pick(12) : 1 + pick(next_)); }
 
   // Effects end in any order, one in eight of them badly.
@@ -189,6 +209,12 @@ class RandomRun {
     const Outcome outcome = fails ? Outcome{codes[pick(4)], "fault"} : Outcome{};
     const Effect effect = machine_.effects.front();
     if (!fails) note(effect);
+    const auto* seal = std::get_if<SealEffect>(&effect);
+    if (seal != nullptr && fails && seal->checksum.has_value && pick(2) == 0) {
+      machine_.effects.pop_front();
+      machine_.apply(Sealed{.operation = seal->operation, .outcome = {}, .checksum_differs = true});
+      return;
+    }
     machine_.do_effect(outcome);
   }
 
@@ -202,7 +228,9 @@ class RandomRun {
     } else if (const auto* removal = std::get_if<RemoveEffect>(&effect)) {
       ASSERT_EQ(objects_.erase(removal->object.generation), 1u) << "removes what is not there";
     } else {
-      ASSERT_TRUE(objects_.contains(std::get<SealEffect>(effect).object.generation));
+      const auto& seal = std::get<SealEffect>(effect);
+      ASSERT_TRUE(objects_.contains(seal.object.generation));
+      objects_[seal.object.generation].length = seal.length;
     }
   }
 
@@ -234,6 +262,7 @@ class RandomRun {
       ++payloads[view.tier];
       ASSERT_TRUE(objects_.contains(view.generation)) << "a descriptor without bytes";
       ASSERT_EQ(objects_.at(view.generation).tier, view.tier);
+      ASSERT_EQ(objects_.at(view.generation).length, view.size_bytes);
     }
     ASSERT_EQ(counts.pinned, pinned);
     for (std::size_t tier = 0; tier < facts.size(); ++tier) {

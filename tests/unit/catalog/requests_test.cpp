@@ -9,6 +9,7 @@ RequestKey key(std::uint64_t number, std::uint64_t digest = 1) {
   return {true, make_id(number), digest};
 }
 
+// PAYLOAD-6
 TEST(request_id, repeats_the_answer_and_acts_once) {
   Machine machine;
   Allocate command;
@@ -38,6 +39,7 @@ TEST(request_id, given_twice_at_a_time_is_answered_twice) {
   EXPECT_EQ(machine.reply_to(first)->view.id, machine.reply_to(second)->view.id);
 }
 
+// PAYLOAD-6
 TEST(request_id, with_another_request_is_refused) {
   Machine machine;
   machine.put(1, 1);
@@ -63,6 +65,7 @@ TEST(request_id, of_a_failure_is_tried_anew) {
   EXPECT_EQ(machine.finish(command).reason, Reason::none);
 }
 
+// PAYLOAD-6
 TEST(request_id, survives_a_restart_with_what_it_changed) {
   Machine machine;
   machine.allocate(1, 1);

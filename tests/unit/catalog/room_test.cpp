@@ -5,6 +5,7 @@
 namespace pm::catalog::test {
 namespace {
 
+// PAYLOAD-2
 TEST(room, allocate_refuses_when_tier_is_full_and_nobody_may_leave) {
   Machine machine;
   Retention stays;
@@ -53,6 +54,7 @@ TEST(room, allocate_only_if_free_makes_nobody_leave_when_the_tier_itself_is_full
   EXPECT_EQ(machine.charged(shm), 32 * kib);
 }
 
+// PLACE-7
 TEST(room, comes_from_the_least_recently_used) {
   Machine machine;
   for (std::uint64_t number = 1; number <= 16; ++number) machine.put(number, 4 * kib);
@@ -64,6 +66,7 @@ TEST(room, comes_from_the_least_recently_used) {
   EXPECT_EQ(machine.see(3).tier, shm);
 }
 
+// PLACE-7
 TEST(room, is_given_by_low_priority_first) {
   Machine machine;
   Retention low;
@@ -113,6 +116,7 @@ TEST(room, of_a_payload_with_a_durable_copy_costs_no_copying) {
   EXPECT_EQ(machine.see(2).tier, shm);
 }
 
+// PLACE-8
 TEST(room, of_ephemeral_payloads_is_made_by_deleting_them) {
   Machine machine;
   Retention ephemeral;
@@ -122,6 +126,7 @@ TEST(room, of_ephemeral_payloads_is_made_by_deleting_them) {
   EXPECT_EQ(machine.look(1), Reason::payload_not_found);
 }
 
+// PAYLOAD-2
 TEST(room, waiting_is_first_come_first_served_and_ends_at_the_deadline) {
   Machine machine;
   machine.put(1, 64 * kib);

@@ -132,6 +132,28 @@ TEST(schema, an_erased_payload_takes_only_what_there_is_with_it) {
                                                {kind_lineage, PM_OPERATION_DELETE_PREFIX}}));
 }
 
+TEST(schema, keeps_a_checksum_of_every_kind) {
+  for (const auto kind : {catalog::ChecksumKind::none, catalog::ChecksumKind::xxh3_128,
+                          catalog::ChecksumKind::sha256, catalog::ChecksumKind::crc32c}) {
+    catalog::PayloadRecord written = full_record();
+    written.checksum = {};
+    written.checksum.kind = kind;
+    for (std::size_t index = 0; index < written.checksum.length(); ++index) {
+      written.checksum.bytes[index] = static_cast<std::uint8_t>(index + 1);
+    }
+    const auto read = round_trip(written, read_payload);
+    ASSERT_TRUE(read.ok()) << read.status().to_string();
+    EXPECT_EQ(read->checksum, written.checksum);
+
+    catalog::RequestRecord request;
+    request.reply.has_view = true;
+    request.reply.view.checksum = written.checksum;
+    const auto repeated = round_trip(request, read_request);
+    ASSERT_TRUE(repeated.ok()) << repeated.status().to_string();
+    EXPECT_EQ(repeated->reply.view.checksum, written.checksum);
+  }
+}
+
 TEST(schema, finds_tiers_by_name_when_their_order_has_changed) {
   const auto read = round_trip(full_record(), read_payload, {"disk", "new", "shm"});
   ASSERT_TRUE(read.ok());

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/mover/checksum.h"
+
 namespace pm::mover {
 namespace {
 
@@ -56,8 +58,7 @@ class FakeTier {
   bool fails(std::uint64_t offset, std::uint64_t length) const {
     return offset <= fail_at && fail_at < offset + length;
   }
-  pm_status_t read(std::uint64_t offset, void* target, std::uint64_t length,
-                   std::uint64_t* count) {
+  pm_status_t read(std::uint64_t offset, void* target, std::uint64_t length, std::uint64_t* count) {
     if (fails(offset, length)) return failure;
     *count = std::min<std::uint64_t>(length, content.size() - offset);
     std::memcpy(target, content.data() + offset, *count);
@@ -111,6 +112,28 @@ TEST_P(CopyTest, copies_every_byte_and_gives_the_same_checksum) {
       copy_bytes(target.object(), source.object(), bytes, first.checksum, stopping);
   EXPECT_EQ(wrong.status.code(), Code::data_loss);
   EXPECT_TRUE(wrong.source_is_bad);
+}
+
+// CHECKSUM-3
+TEST_P(CopyTest, compares_the_checksum_that_the_payload_is_kept_with) {
+  const auto [source_async, target_async, bytes] = GetParam();
+  FakeTier source(bytes, source_async);
+  FakeTier target(bytes, target_async);
+  std::mt19937 random(2);
+  for (std::byte& byte : source.content) byte = static_cast<std::byte>(random());
+  const std::atomic<bool> stopping{false};
+  for (const auto kind : {catalog::ChecksumKind::sha256, catalog::ChecksumKind::crc32c}) {
+    ChecksumHasher hasher(kind);
+    hasher.add(source.content.data(), bytes);
+    catalog::Checksum kept = *hasher.finish();
+    const CopyResult good = copy_bytes(source.object(), target.object(), bytes, kept, stopping);
+    EXPECT_TRUE(good.status.ok()) << good.status.to_string();
+    EXPECT_EQ(good.checksum, kept);
+    kept.bytes[kept.length() - 1] ^= 1;
+    const CopyResult bad = copy_bytes(source.object(), target.object(), bytes, kept, stopping);
+    EXPECT_EQ(bad.status.code(), Code::data_loss);
+    EXPECT_TRUE(bad.source_is_bad);
+  }
 }
 
 TEST_P(CopyTest, reports_faults_of_either_side_once_all_transfers_have_ended) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <pm/ext/draft/tier_async.h>
 #include <pm/ext/draft/tier_enumerate.h>
+#include <pm/ext/draft/tier_upload.h>
 #include <pm/tier.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -153,6 +154,12 @@ class DiskTier {
   }
   pm_status_t remove(const pm_object_id_t& object, std::uint64_t length) {
     return live()->remove(tier_, nullptr, &object, &cookie_, length);
+  }
+  pm_status_t set_length(const pm_object_id_t& object, std::uint64_t allocated,
+                         std::uint64_t length) {
+    const auto* extension =
+        static_cast<const pm_tier_upload_t*>(live()->get_extension(tier_, PM_TIER_UPLOAD));
+    return extension->set_length(tier_, nullptr, &object, &cookie_, allocated, length);
   }
   std::string locate(const pm_object_id_t& object) {
     char text[512] = {};

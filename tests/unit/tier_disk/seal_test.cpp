@@ -16,8 +16,7 @@ TEST_F(DiskSeal, refuses_what_a_client_shortened) {
   ASSERT_EQ(tier.allocate(object, 100), PM_OK);
   ASSERT_EQ(::truncate(tier.locate(object).c_str(), 99), 0);
   EXPECT_EQ(tier.seal(object, 100), PM_FAILED_PRECONDITION);
-  EXPECT_NE(host.error().find("has 99 bytes and was allocated 100"), std::string::npos)
-      << host.error();
+  EXPECT_NE(host.error().find("has 99 bytes and not 100"), std::string::npos) << host.error();
   EXPECT_EQ(tier.usage().bytes_used, 4096u);
 }
 
@@ -48,6 +47,24 @@ TEST_F(DiskSeal, refuses_what_a_client_replaced) {
 TEST_F(DiskSeal, refuses_another_length_than_allocated) {
   ASSERT_EQ(tier.allocate(object, 100), PM_OK);
   EXPECT_EQ(tier.seal(object, 99), PM_INVALID_ARGUMENT);
+}
+
+TEST_F(DiskSeal, takes_the_length_that_a_client_uploaded) {
+  ASSERT_EQ(tier.allocate(object, 10'000), PM_OK);
+  EXPECT_EQ(tier.set_length(object, 10'000, 100), PM_FAILED_PRECONDITION);
+  EXPECT_EQ(tier.usage().bytes_used, 12'288u);
+  ASSERT_EQ(::truncate(tier.locate(object).c_str(), 100), 0);
+  EXPECT_EQ(tier.set_length(object, 9'000, 100), PM_INVALID_ARGUMENT);
+  EXPECT_EQ(tier.set_length(object, 10'000, 0), PM_INVALID_ARGUMENT);
+  EXPECT_EQ(tier.set_length(object, 10'000, 10'001), PM_INVALID_ARGUMENT);
+  EXPECT_EQ(tier.set_length(DiskTier::id(8), 10'000, 100), PM_NOT_FOUND);
+  ASSERT_EQ(tier.set_length(object, 10'000, 100), PM_OK) << host.error();
+  EXPECT_EQ(tier.usage().bytes_used, 4'096u);
+  EXPECT_EQ(tier.usage().objects, 1u);
+  EXPECT_EQ(tier.seal(object, 100), PM_OK) << host.error();
+  EXPECT_EQ(tier.set_length(object, 100, 50), PM_NOT_FOUND) << "sealed";
+  EXPECT_EQ(tier.remove(object, 100), PM_OK);
+  EXPECT_EQ(tier.usage().bytes_used, 0u);
 }
 
 TEST_F(DiskSeal, refuses_an_object_sealed_already_or_absent) {

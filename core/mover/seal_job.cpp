@@ -1,0 +1,134 @@
+#include "seal_job.h"
+
+#include <pm/ext/draft/tier_upload.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "checksum.h"
+#include "core/plugin/host_services.h"
+
+namespace pm::mover {
+
+namespace {
+
+constexpr std::uint64_t chunk_bytes_min = 64 << 10;
+constexpr std::uint64_t chunk_bytes_max = 4 << 20;
+constexpr std::size_t alignment = 4096;
+
+pm_call_context_t no_deadline() {
+  pm_call_context_t context{};
+  context.size = sizeof context;
+  return context;
+}
+
+catalog::Outcome outcome_of(const Status& status) {
+  return {static_cast<std::int32_t>(status.code()), status.message()};
+}
+
+Status wrong_length(std::uint64_t length, const char* what) {
+  return {Code::failed_precondition,
+          "the object has " + std::string(what) + " than " + std::to_string(length) + " bytes"};
+}
+
+Result<std::uint64_t> read_some(const TierObject& object, std::uint64_t offset, void* target,
+                                std::uint64_t length) {
+  const pm_call_context_t context = no_deadline();
+  std::uint64_t count = 0;
+  const pm_status_t code = object.tier->read(object.tier, &context, &object.id, &object.cookie,
+                                             offset, target, length, &count);
+  Status status = take_error(code);
+  if (code == PM_OK) return count;
+  // Of bytes that may not be sealed yet it only says that somebody shortened them.
+  if (code != PM_DATA_LOSS) return status;
+  return Status(Code::failed_precondition, status.message());
+}
+
+// Reads the object's first `length` bytes; it must have so many.
+Result<catalog::Checksum> checksum_of(const TierObject& object, std::uint64_t length,
+                                      catalog::ChecksumKind kind,
+                                      const std::atomic<bool>& stopping) {
+  pm_tier_info_t info{};
+  info.size = sizeof info;
+  object.tier->get_info(object.tier, &info);
+  const std::uint64_t chunk =
+      std::clamp(info.chunk_bytes_preferred, chunk_bytes_min, chunk_bytes_max);
+  const std::unique_ptr<void, decltype(&std::free)> buffer(std::aligned_alloc(alignment, chunk),
+                                                           &std::free);
+  if (buffer == nullptr) return Status(Code::resource_exhausted, "no memory to read the object");
+  ChecksumHasher hasher(kind);
+  for (std::uint64_t offset = 0; offset < length; offset += chunk) {
+    if (stopping.load()) return Status(Code::cancelled, "the host is stopping");
+    const std::uint64_t step = std::min(chunk, length - offset);
+    const auto count = read_some(object, offset, buffer.get(), step);
+    if (!count.ok()) return count.status();
+    if (*count != step) return wrong_length(length, "fewer");
+    hasher.add(buffer.get(), step);
+  }
+  return hasher.finish();
+}
+
+// What was uploaded may be shorter than what was allocated, if the tier can say so.
+Status take_uploaded_length(const TierObject& object, std::uint64_t allocated,
+                            std::uint64_t length) {
+  const auto* upload =
+      static_cast<const pm_tier_upload_t*>(object.tier->get_extension(object.tier, PM_TIER_UPLOAD));
+  if (upload == nullptr) {
+    return {Code::failed_precondition, "the tier takes only objects of the length allocated, " +
+                                           std::to_string(allocated) + " bytes"};
+  }
+  const pm_call_context_t context = no_deadline();
+  return take_error(
+      upload->set_length(object.tier, &context, &object.id, &object.cookie, allocated, length));
+}
+
+// True: as demanded.
+Result<bool> verify(const TierObject& object, const catalog::SealEffect& effect,
+                    const std::atomic<bool>& stopping) {
+  if (effect.uploaded) {
+    char beyond = 0;
+    const auto count = read_some(object, effect.length, &beyond, 1);
+    if (!count.ok() && count.status().code() != Code::out_of_range) return count.status();
+    if (count.ok() && *count != 0) return wrong_length(effect.length, "more");
+  }
+  const catalog::Checksum& wanted = effect.checksum.checksum;
+  const auto found = checksum_of(object, effect.length, wanted.kind, stopping);
+  if (!found.ok()) return found.status();
+  return *found == wanted;
+}
+
+}  // namespace
+
+catalog::Sealed seal_object(const TierObject& object, const catalog::SealEffect& effect,
+                            const std::atomic<bool>& stopping) {
+  catalog::Sealed report;
+  report.operation = effect.operation;
+  const catalog::ChecksumDemand& demand = effect.checksum;
+  if (demand.has_value) {
+    const auto equal = verify(object, effect, stopping);
+    report.outcome = outcome_of(equal.status());
+    report.checksum_differs = equal.ok() && !*equal;
+    if (!report.outcome.ok() || report.checksum_differs) return report;
+    report.checksum = demand.checksum;
+  }
+  if (effect.length != effect.object.length) {
+    report.outcome = outcome_of(take_uploaded_length(object, effect.object.length, effect.length));
+    if (!report.outcome.ok()) return report;
+    report.length = effect.length;
+  }
+  const pm_call_context_t context = no_deadline();
+  report.outcome = outcome_of(take_error(
+      object.tier->seal(object.tier, &context, &object.id, &object.cookie, effect.length)));
+  if (!report.outcome.ok() || demand.has_value ||
+      demand.checksum.kind == catalog::ChecksumKind::none) {
+    return report;
+  }
+  const auto computed = checksum_of(object, effect.length, demand.checksum.kind, stopping);
+  report.outcome = outcome_of(computed.status());
+  if (computed.ok()) report.checksum = *computed;
+  return report;
+}
+
+}  // namespace pm::mover
