@@ -75,6 +75,7 @@ class WatchedRepository {
 struct Answer {
   pm_status_t status = PM_OK;
   std::string bytes;
+  std::string details;
 };
 
 // One call's reply, from whichever thread.
@@ -82,7 +83,9 @@ class Waiter {
  public:
   static void on_reply(void* data, const pm_reply_t* reply) {
     auto& waiter = *static_cast<Waiter*>(data);
-    waiter.answer_ = {reply->status, {reinterpret_cast<const char*>(reply->bytes), reply->length}};
+    waiter.answer_ = {reply->status,
+                      {reinterpret_cast<const char*>(reply->bytes), reply->length},
+                      {reinterpret_cast<const char*>(reply->details), reply->details_length}};
     waiter.replied_.release();
   }
   bool has_reply() { return replied_.try_acquire(); }
@@ -194,6 +197,14 @@ TEST_F(DriveTest, call_that_fails_replies_at_once) {
   drive(commit_method, "no protobuf", waiter);
   ASSERT_TRUE(waiter.has_reply());
   EXPECT_EQ(waiter.answer().status, PM_INVALID_ARGUMENT);
+}
+
+TEST_F(DriveTest, a_method_that_is_not_there_is_refused_by_its_reason) {
+  Waiter waiter;
+  drive("/payload.manager.services.v1.PayloadCatalogService/Melt", {}, waiter);
+  ASSERT_TRUE(waiter.has_reply());
+  EXPECT_EQ(waiter.answer().status, PM_UNIMPLEMENTED);
+  EXPECT_NE(waiter.answer().details.find("METHOD_UNKNOWN"), std::string::npos);
 }
 
 TEST_F(DriveTest, calls_without_drive_still_wake_the_journal) {
