@@ -31,7 +31,7 @@ Reason Catalog::explain(const Id& id, const Clocks& now, Explanation& explanatio
   lsn = std::max(lsn, payload.lsn);
   explanation.view = view_of(slot);
   explanation.lease_max_ns = limits_.lease_max_ns;
-  explanation.among_victims = payload.touch != 0;
+  explanation.among_victims = payload.victim;
   const Copy* const shown_copy = shown(payload);
   each_copy(payload, [&](const Copy& copy) {
     const bool sealed = payload.phase == Phase::committed;
