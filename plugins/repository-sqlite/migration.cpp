@@ -2,6 +2,7 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <map>
@@ -27,6 +28,8 @@ const char* declared_type(std::uint32_t type) {
   }
 }
 
+RecordField sequence_field() { return {0, PM_VALUE_U64, sequence_column}; }
+
 std::string column_definition(const RecordField& field) {
   const char* empty = field.type == PM_VALUE_TEXT    ? "''"
                       : field.type == PM_VALUE_BYTES ? "x''"
@@ -37,7 +40,7 @@ std::string column_definition(const RecordField& field) {
 std::string create_table(const RecordKind& kind) {
   std::string sql = "CREATE TABLE " + quoted(kind.name) + " (";
   for (const RecordField& field : kind.fields) sql += column_definition(field) + ", ";
-  sql += "PRIMARY KEY (";
+  sql += column_definition(sequence_field()) + ", PRIMARY KEY (";
   for (std::size_t k = 0; k < kind.key_count; ++k)
     sql += (k == 0 ? "" : ", ") + quoted(kind.fields[k].name);
   return sql + ")) WITHOUT ROWID";
@@ -98,10 +101,26 @@ Status change(const Connection& connection, const std::string& sql, std::string&
   return {};
 }
 
-Status bring_up(const Connection& connection, const RecordKind& kind, std::string& changes) {
+Status add_column(const Connection& connection, const std::string& table, const RecordField& field,
+                  std::string& changes) {
+  return change(connection,
+                "ALTER TABLE " + quoted(table) + " ADD COLUMN " + column_definition(field),
+                changes);
+}
+
+Status check_names(const RecordKind& kind) {
   if (kind.name.starts_with("pm_") || kind.name.starts_with("sqlite_"))
     return {Code::invalid_argument,
             "a kind cannot be called " + kind.name + ": pm_ and sqlite_ are taken"};
+  for (const RecordField& field : kind.fields)
+    if (field.name.starts_with("pm_"))
+      return {Code::invalid_argument, "a field of kind " + kind.name + " cannot be called " +
+                                          field.name + ": pm_ is taken"};
+  return {};
+}
+
+Status bring_up(const Connection& connection, const RecordKind& kind, std::string& changes) {
+  PM_TRY(check_names(kind));
   auto columns = columns_of(connection, kind.name);
   if (!columns.ok()) return columns.status();
   if (columns->empty()) return change(connection, create_table(kind), changes);
@@ -113,9 +132,7 @@ Status bring_up(const Connection& connection, const RecordKind& kind, std::strin
     if (column == columns->end()) {
       if (key_place != 0)
         return {Code::failed_precondition, where + " is missing, and a key cannot change"};
-      PM_TRY(change(connection,
-                    "ALTER TABLE " + quoted(kind.name) + " ADD COLUMN " + column_definition(field),
-                    changes));
+      PM_TRY(add_column(connection, kind.name, field, changes));
     } else if (column->second.type != declared_type(field.type)) {
       return {Code::failed_precondition, where + " is " + column->second.type +
                                              ", this host needs " + declared_type(field.type)};
@@ -125,7 +142,8 @@ Status bring_up(const Connection& connection, const RecordKind& kind, std::strin
                                              "gives it"};
     }
   }
-  return {};
+  if (columns->count(sequence_column) != 0) return {};
+  return add_column(connection, kind.name, sequence_field(), changes);
 }
 
 Status create_missing_indexes(const Connection& connection, const RecordSchema& schema,
@@ -148,12 +166,22 @@ Result<std::string> draw_instance_id() {
   return std::string(text);
 }
 
-Status make_own_tables(const Connection& connection, const std::string& path) {
+// Stores of the first layout lack is_open; their last_sequence was written with each batch.
+Status bring_up_own_tables(const Connection& connection, std::string& changes) {
+  const auto columns = columns_of(connection, "pm_meta");
+  if (!columns.ok()) return columns.status();
+  if (columns->count("is_open") != 0) return {};
+  return change(connection, "ALTER TABLE pm_meta ADD COLUMN is_open BIGINT NOT NULL DEFAULT 0",
+                changes);
+}
+
+Status make_own_tables(const Connection& connection, const std::string& path,
+                       std::string& changes) {
   const auto tables = connection.number("SELECT count(*) FROM sqlite_schema WHERE type='table'");
   if (!tables.ok()) return tables.status();
   const auto own = connection.number("SELECT count(*) FROM sqlite_schema WHERE name='pm_meta'");
   if (!own.ok()) return own.status();
-  if (*own != 0) return {};
+  if (*own != 0) return bring_up_own_tables(connection, changes);
   if (*tables != 0)
     return {Code::failed_precondition,
             path + " is a database of something else; give the repository a path of its own"};
@@ -163,11 +191,11 @@ Status make_own_tables(const Connection& connection, const std::string& path) {
                      "CREATE TABLE pm_meta (id INTEGER PRIMARY KEY CHECK (id = 1), "
                      "instance_id TEXT NOT NULL, epoch UNSIGNED BIGINT NOT NULL, "
                      "last_sequence UNSIGNED BIGINT NOT NULL, "
-                     "barriers BIGINT NOT NULL);"));
+                     "barriers BIGINT NOT NULL, is_open BIGINT NOT NULL);"));
   const auto instance_id = draw_instance_id();
   if (!instance_id.ok()) return instance_id.status();
   return connection.run(
-      ("INSERT INTO pm_meta VALUES (1, '" + *instance_id + "', 0, 0, 0)").c_str());
+      ("INSERT INTO pm_meta VALUES (1, '" + *instance_id + "', 0, 0, 0, 0)").c_str());
 }
 
 Status record_version(const Connection& connection, std::uint32_t version,
@@ -181,23 +209,42 @@ Status record_version(const Connection& connection, std::uint32_t version,
   return connection.run(statement->get(), "recording the schema version");
 }
 
-Result<StoreState> claim_epoch(const Connection& connection, const std::string& path) {
-  PM_TRY(connection.run("UPDATE pm_meta SET epoch = epoch + 1 WHERE id = 1"));
+Result<std::uint64_t> find_last_sequence(const Connection& connection, const RecordSchema& schema) {
+  const auto noted = connection.number("SELECT last_sequence FROM pm_meta");
+  if (!noted.ok()) return noted.status();
+  const auto is_open = connection.number("SELECT is_open FROM pm_meta");
+  if (!is_open.ok()) return is_open.status();
+  std::int64_t last = *noted;
+  for (const RecordKind& kind : schema.kinds) {
+    if (*is_open == 0) break;
+    const std::string sql = "SELECT max(" + quoted(sequence_column) + ") FROM " + quoted(kind.name);
+    const auto newest = connection.number(sql.c_str());
+    if (!newest.ok()) return newest.status();
+    last = std::max(last, *newest);
+  }
+  return static_cast<std::uint64_t>(last);
+}
+
+Result<StoreState> claim_epoch(const Connection& connection, const RecordSchema& schema,
+                               const std::string& path) {
+  const auto sequence = find_last_sequence(connection, schema);
+  if (!sequence.ok()) return sequence.status();
+  const std::string claim = "UPDATE pm_meta SET epoch = epoch + 1, is_open = 1, last_sequence = " +
+                            std::to_string(*sequence) + " WHERE id = 1";
+  PM_TRY(connection.run(claim.c_str()));
   if (sqlite3_changes(connection.handle()) != 1)
     return Status(Code::data_loss, path + " has lost its row in pm_meta");
   const auto instance_id = connection.text("SELECT instance_id FROM pm_meta");
   const auto epoch = connection.number("SELECT epoch FROM pm_meta");
-  const auto sequence = connection.number("SELECT last_sequence FROM pm_meta");
   if (!instance_id.ok()) return instance_id.status();
   if (!epoch.ok()) return epoch.status();
-  if (!sequence.ok()) return sequence.status();
-  return StoreState{*instance_id, static_cast<std::uint64_t>(*epoch),
-                    static_cast<std::uint64_t>(*sequence)};
+  return StoreState{*instance_id, static_cast<std::uint64_t>(*epoch), *sequence};
 }
 
 Result<StoreState> migrate_in_transaction(const Connection& connection, const RecordSchema& schema,
                                           const std::string& path) {
-  PM_TRY(make_own_tables(connection, path));
+  std::string changes;
+  PM_TRY(make_own_tables(connection, path, changes));
   const auto version = connection.number("SELECT max(version) FROM pm_schema");
   if (!version.ok()) return version.status();
   if (*version > schema.version)
@@ -205,12 +252,11 @@ Result<StoreState> migrate_in_transaction(const Connection& connection, const Re
                   path + " has schema version " + std::to_string(*version) +
                       ", this host knows versions up to " + std::to_string(schema.version) +
                       "; start the newer host, or restore an older copy of the store");
-  std::string changes;
   for (const RecordKind& kind : schema.kinds) PM_TRY(bring_up(connection, kind, changes));
   PM_TRY(create_missing_indexes(connection, schema, changes));
   if (*version < schema.version || !changes.empty())
     PM_TRY(record_version(connection, schema.version, changes));
-  return claim_epoch(connection, path);
+  return claim_epoch(connection, schema, path);
 }
 
 }  // namespace

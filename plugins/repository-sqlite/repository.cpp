@@ -32,31 +32,31 @@ bool is_indexed(const sdk::RecordKind& kind, std::size_t field) {
 // written again with their indexed fields as they were, so there are two statements: one that
 // sets the other fields, and changes nothing when an indexed one differs, and one that sets all.
 // Measured on records written again in batches of 64: twice the rows a second of INSERT OR REPLACE.
+// The last parameter is the batch's sequence, which every row keeps.
 std::string put_sql(const sdk::RecordKind& kind, bool moving) {
-  std::string values, changes, conditions;
+  const std::string sequence = quoted(sequence_column);
+  std::string values, conditions;
+  std::string changes = sequence + " = excluded." + sequence;
   for (std::size_t f = 0; f < kind.fields.size(); ++f) {
     const std::string column = quoted(kind.fields[f].name);
-    values += f == 0 ? "?" : ", ?";
+    values += "?, ";
     if (f < kind.key_count) continue;
     if (moving || !is_indexed(kind, f)) {
-      changes += (changes.empty() ? "" : ", ") + column + " = excluded." + column;
+      changes += ", " + column + " = excluded." + column;
     } else {
       conditions += (conditions.empty() ? " WHERE " : " AND ") + quoted(kind.name) + "." + column +
                     " = excluded." + column;
     }
   }
-  const std::string insert = "INSERT INTO " + quoted(kind.name) + " (" + column_list(kind) +
-                             ") VALUES (" + values + ") ON CONFLICT DO ";
-  if (changes.empty()) return insert + "NOTHING";
-  return insert + "UPDATE SET " + changes + conditions;
+  return "INSERT INTO " + quoted(kind.name) + " (" + column_list(kind) + ", " + sequence +
+         ") VALUES (" + values + "?) ON CONFLICT DO UPDATE SET " + changes + conditions;
 }
 
-// When all fields outside the key are indexed, or none is, one statement is enough.
+// When no field outside the key is indexed, one statement is enough.
 bool needs_two_puts(const sdk::RecordKind& kind) {
-  std::size_t indexed = 0;
   for (std::size_t f = kind.key_count; f < kind.fields.size(); ++f)
-    indexed += is_indexed(kind, f) ? 1 : 0;
-  return indexed != 0 && indexed != kind.fields.size() - kind.key_count;
+    if (is_indexed(kind, f)) return true;
+  return false;
 }
 
 // Of the records whose first `fields` key fields are those given.
@@ -77,6 +77,7 @@ Status prepare_into(const Connection& connection, const std::string& sql, Statem
 }  // namespace
 
 SqliteRepository::~SqliteRepository() {
+  close_cleanly();
   // Readers first: the last connection to close empties the write-ahead log into the file.
   readers_.reset();
 }
@@ -88,7 +89,8 @@ Status SqliteRepository::open(const pm_schema_t& schema, pm_repository_state_t* 
   StoreState found;
   if (Status status = open_store(schema, found); !status.ok()) {
     readers_.reset();
-    begin_.reset(), commit_.reset(), fence_.reset(), barrier_.reset();
+    begin_.reset(), commit_.reset(), barrier_.reset();
+    read_epoch_.reset(), mark_sequence_.reset();
     writes_.clear();
     writer_.reset();
     file_.reset();
@@ -158,8 +160,9 @@ Status SqliteRepository::prepare_writes() {
   PM_TRY(prepare_into(*writer_, "BEGIN IMMEDIATE", begin_));
   PM_TRY(prepare_into(*writer_, "COMMIT", commit_));
   PM_TRY(prepare_into(*writer_, "UPDATE pm_meta SET barriers = barriers + 1", barrier_));
-  return prepare_into(*writer_, "UPDATE pm_meta SET last_sequence = ?1 WHERE id = 1 AND epoch = ?2",
-                      fence_);
+  PM_TRY(
+      prepare_into(*writer_, "UPDATE pm_meta SET last_sequence = ?1 WHERE id = 1", mark_sequence_));
+  return prepare_into(*writer_, "SELECT epoch FROM pm_meta WHERE id = 1", read_epoch_);
 }
 
 Status SqliteRepository::usable() const {
@@ -179,26 +182,16 @@ Status SqliteRepository::note_loss(Status status) {
 
 Status SqliteRepository::apply(const pm_batch_t& batch) {
   PM_TRY(usable());
-  PM_TRY(settle_unknown_outcome());
   const auto turn = sdk::check_turn(batch, epoch_, first_sequence_, last_sequence_);
   if (!turn.ok()) return turn.status();
   if (*turn == sdk::BatchTurn::repeat) return make_repeat_durable(batch);
   PM_TRY(set_synchronous(batch.durability));
   PM_TRY(note_loss(writer_->run(begin_.get(), "beginning a transaction")));
   PM_TRY(note_loss(commit_or_roll_back(write(batch))));
+  data_version_ = data_version();
   last_sequence_ = batch.sequence;
   if (batch.durability == PM_DURABILITY_POWER) power_sequence_ = batch.sequence;
   return note_loss(checkpoint_when_due());
-}
-
-// After a failed commit only the file knows whether it took place.
-Status SqliteRepository::settle_unknown_outcome() {
-  if (!outcome_unknown_) return {};
-  const auto sequence = writer_->number("SELECT last_sequence FROM pm_meta WHERE id = 1");
-  if (!sequence.ok()) return note_loss(sequence.status());
-  last_sequence_ = static_cast<std::uint64_t>(*sequence);
-  outcome_unknown_ = false;
-  return {};
 }
 
 // In WAL mode NORMAL syncs the log only before it is emptied, FULL after each commit
@@ -211,23 +204,55 @@ Status SqliteRepository::set_synchronous(std::uint32_t durability) {
   return {};
 }
 
+// The rows that a batch puts tell its sequence, so that it costs no page of its own: a batch of one
+// record logs one page instead of two. What puts no row, or may take the rows again that told an
+// earlier sequence, says it in pm_meta.
 Status SqliteRepository::write(const pm_batch_t& batch) {
-  PM_TRY(fence(batch));
-  for (std::uint64_t i = 0; i < batch.operation_count; ++i)
-    PM_TRY(write_operation(batch.operations[i]));
-  return {};
+  PM_TRY(check_epoch());
+  std::uint64_t puts = 0;
+  for (std::uint64_t i = 0; i < batch.operation_count; ++i) {
+    PM_TRY(write_operation(batch.operations[i], batch.sequence));
+    puts += batch.operations[i].type == PM_OPERATION_PUT ? 1 : 0;
+  }
+  if (puts != 0 && puts == batch.operation_count) return {};
+  sqlite3_bind_int64(mark_sequence_.get(), 1, static_cast<sqlite3_int64>(batch.sequence));
+  return writer_->run(mark_sequence_.get(), "noting the sequence");
 }
 
-Status SqliteRepository::fence(const pm_batch_t& batch) {
-  sqlite3_bind_int64(fence_.get(), 1, static_cast<sqlite3_int64>(batch.sequence));
-  sqlite3_bind_int64(fence_.get(), 2, static_cast<sqlite3_int64>(epoch_));
-  PM_TRY(writer_->run(fence_.get(), "checking the epoch"));
-  if (sqlite3_changes(writer_->handle()) == 1) return {};
+// Changes with every transaction of any connection; within a transaction it is up to date
+// (https://sqlite.org/c3ref/c_fcntl_begin_atomic_write.html, SQLITE_FCNTL_DATA_VERSION).
+std::uint32_t SqliteRepository::data_version() const {
+  unsigned int version = 0;
+  sqlite3_file_control(writer_->handle(), "main", SQLITE_FCNTL_DATA_VERSION, &version);
+  return version;
+}
+
+// Within the transaction that it guards, which nobody can get between. While nobody else has
+// written, the epoch is what this connection left.
+Status SqliteRepository::check_epoch() {
+  if (data_version() == data_version_) return {};
+  const int code = sqlite3_step(read_epoch_.get());
+  const auto found = static_cast<std::uint64_t>(sqlite3_column_int64(read_epoch_.get(), 0));
+  Status status;
+  if (code != SQLITE_ROW && code != SQLITE_DONE)
+    status = writer_->failure(code, "checking the epoch");
+  sqlite3_reset(read_epoch_.get());
+  if (!status.ok() || (code == SQLITE_ROW && found == epoch_)) return status;
   return {Code::aborted, "another host has opened " + file_->path() + " since; epoch " +
                              std::to_string(epoch_) + " is over"};
 }
 
-Status SqliteRepository::write_operation(const pm_operation_t& operation) {
+// Spares the next opening a look at all rows. Without it, or when it fails, nothing is lost.
+void SqliteRepository::close_cleanly() {
+  if (epoch_ == 0 || outcome_unknown_ || lost_.load(std::memory_order_acquire)) return;
+  const std::string sql =
+      "UPDATE pm_meta SET is_open = 0, last_sequence = " + std::to_string(last_sequence_) +
+      " WHERE id = 1 AND epoch = " + std::to_string(epoch_);
+  if (const Status status = writer_->run(sql.c_str()); !status.ok())
+    host_.warn(status.message() + "; the next start takes a little longer");
+}
+
+Status SqliteRepository::write_operation(const pm_operation_t& operation, std::uint64_t sequence) {
   const std::size_t at = schema_.find(operation.kind);
   if (at == schema_.kinds.size()) return schema_.unknown_kind(operation.kind);
   const sdk::RecordKind& kind = schema_.kinds[at];
@@ -246,19 +271,21 @@ Status SqliteRepository::write_operation(const pm_operation_t& operation) {
   const bool is_put = operation.type == PM_OPERATION_PUT;
   const std::size_t given = is_put ? kind.fields.size() : kind.key_count;
   PM_TRY(sdk::place_values(kind, operation.values, operation.value_count, given, slots_.data()));
-  if (is_put) return write_put(kind, writes);
-  PM_TRY(bind_slots(kind, given, writes.remove.get()));
-  return writer_->run(writes.remove.get(), "deleting a record");
+  if (!is_put) {
+    PM_TRY(bind_slots(kind, given, writes.remove.get()));
+    return writer_->run(writes.remove.get(), "deleting a record");
+  }
+  PM_TRY(put_slots(kind, sequence, writes.put.get()));
+  if (writes.put_moving == nullptr || sqlite3_changes(writer_->handle()) != 0) return {};
+  return put_slots(kind, sequence, writes.put_moving.get());
 }
 
-// Of the values in slots_.
-Status SqliteRepository::write_put(const sdk::RecordKind& kind, const Writes& writes) {
-  const std::size_t given = kind.fields.size();
-  PM_TRY(bind_slots(kind, given, writes.put.get()));
-  PM_TRY(writer_->run(writes.put.get(), "writing a record"));
-  if (writes.put_moving == nullptr || sqlite3_changes(writer_->handle()) != 0) return {};
-  PM_TRY(bind_slots(kind, given, writes.put_moving.get()));
-  return writer_->run(writes.put_moving.get(), "writing a record");
+Status SqliteRepository::put_slots(const sdk::RecordKind& kind, std::uint64_t sequence,
+                                   sqlite3_stmt* statement) {
+  PM_TRY(bind_slots(kind, kind.fields.size(), statement));
+  sqlite3_bind_int64(statement, static_cast<int>(kind.fields.size()) + 1,
+                     static_cast<sqlite3_int64>(sequence));
+  return writer_->run(statement, "writing a record");
 }
 
 Status SqliteRepository::bind_slots(const sdk::RecordKind& kind, std::size_t given,
@@ -273,6 +300,8 @@ Status SqliteRepository::bind_slots(const sdk::RecordKind& kind, std::size_t giv
   return {};
 }
 
+// A batch whose commit failed may be there or not. It comes again, and is written again: that
+// leaves the same records.
 Status SqliteRepository::commit_or_roll_back(Status written) {
   if (written.ok()) {
     written = writer_->run(commit_.get(), "committing");

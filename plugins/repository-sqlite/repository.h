@@ -50,13 +50,14 @@ class SqliteRepository {
   Status open_store(const pm_schema_t& schema, StoreState& state);
   Status prepare_writes();
   Status usable() const;
-  Status settle_unknown_outcome();
   Status set_synchronous(std::uint32_t durability);
   Status write(const pm_batch_t& batch);
-  Status write_operation(const pm_operation_t& operation);
-  Status write_put(const sdk::RecordKind& kind, const Writes& writes);
+  Status write_operation(const pm_operation_t& operation, std::uint64_t sequence);
+  Status put_slots(const sdk::RecordKind& kind, std::uint64_t sequence, sqlite3_stmt* statement);
   Status bind_slots(const sdk::RecordKind& kind, std::size_t given, sqlite3_stmt* statement);
-  Status fence(const pm_batch_t& batch);
+  Status check_epoch();
+  std::uint32_t data_version() const;
+  void close_cleanly();
   Status commit_or_roll_back(Status written);
   Status make_repeat_durable(const pm_batch_t& batch);
   Status checkpoint_when_due();
@@ -71,7 +72,7 @@ class SqliteRepository {
   std::optional<Connection> writer_;
   std::optional<ReaderPool> readers_;
 
-  Statement begin_, commit_, fence_, barrier_;
+  Statement begin_, commit_, read_epoch_, mark_sequence_, barrier_;
   std::vector<Writes> writes_;            // By place of the kind in the schema.
   std::vector<const pm_value_t*> slots_;  // Scratch of write_operation.
 
@@ -79,7 +80,8 @@ class SqliteRepository {
   std::uint64_t first_sequence_ = 0;  // What open() found.
   std::uint64_t last_sequence_ = 0;
   std::uint64_t power_sequence_ = 0;  // All up to this one survives loss of power.
-  bool outcome_unknown_ = false;      // last_sequence_ must be read again.
+  bool outcome_unknown_ = false;      // The batch after last_sequence_ may have been applied.
+  std::uint32_t data_version_ = 0;    // At which epoch_ was found or left in the file.
   std::uint32_t synchronous_ = 0;     // The pm_durability that the writer is set to.
   std::atomic<bool> lost_{false};     // A sync failed or a page is damaged: nothing more is done.
 

@@ -159,7 +159,8 @@ Status ShmTier::allocate(const pm_call_context_t* context, const pm_object_id_t&
   }
   allocation.bytes_charged = round_up(length);
   if (slab_ && (options.flags & PM_ALLOCATE_SLAB) != 0) {
-    if (segments_.holds(object)) {
+    // Spares a look into the file system where all is in the slab.
+    if (segment_count_.load() != 0 && segments_.holds(object)) {
       return {Code::already_exists, "a segment holds this object already"};
     }
     const auto first = slab_->allocate(object, length, options.owner_uid);
