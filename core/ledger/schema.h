@@ -29,7 +29,9 @@ class OperationWriter {
  public:
   explicit OperationWriter(const TierNames& tiers) : tiers_(tiers) {}
 
+  // `record` must outlive what operations() gives; so it cannot be a temporary.
   void add(const catalog::Record& record);
+  void add(catalog::Record&& record) = delete;
   const std::vector<pm_operation_t>& operations();
   void clear();
 

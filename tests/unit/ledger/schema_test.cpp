@@ -110,7 +110,7 @@ TEST(schema, keeps_what_is_counted_of_a_payload) {
 TEST(schema, an_erased_payload_takes_only_what_there_is_with_it) {
   catalog::PayloadRecord erased;
   erased.erased = true;
-  const auto operations_of = [](const catalog::PayloadRecord& record) {
+  const auto operations_of = [](const catalog::Record& record) {
     OperationWriter writer(tiers);
     writer.add(record);
     std::vector<std::pair<std::uint32_t, std::uint32_t>> operations;

@@ -21,8 +21,9 @@ TEST(stream_schema, keeps_every_field_of_a_stream) {
   written.age_max_s = 5;
   written.created_at_ns = 6;
   written.last_append_ns = 7;
+  const catalog::Record record = written;  // What the operations point into.
   OperationWriter writer(no_tiers);
-  writer.add(written);
+  writer.add(record);
   const pm_operation_t& operation = writer.operations().at(0);
   EXPECT_EQ(operation.type, std::uint32_t{PM_OPERATION_PUT});
   const auto read = read_stream(operation.values, operation.value_count);
@@ -47,8 +48,9 @@ TEST(stream_schema, writes_a_row_for_each_entry_and_keeps_opaque_tags) {
   item.tags = std::string("a\0b", 3);
   const catalog::StreamEntries entries{7, 100, 55,
                                        std::make_shared<const catalog::StreamItems>(3, item)};
+  const catalog::Record record = entries;
   OperationWriter writer(no_tiers);
-  writer.add(entries);
+  writer.add(record);
   ASSERT_EQ(writer.operations().size(), 3u);
   const pm_operation_t& operation = writer.operations()[2];
   EXPECT_EQ(operation.kind, std::uint32_t{kind_stream_entry});
@@ -63,8 +65,9 @@ TEST(stream_schema, writes_a_row_for_each_entry_and_keeps_opaque_tags) {
 }
 
 TEST(stream_schema, a_sweep_deletes_its_rows_and_no_others) {
+  const catalog::Record record = catalog::StreamSweepRecord{7, 10, 13};
   OperationWriter writer(no_tiers);
-  writer.add(catalog::StreamSweepRecord{7, 10, 13});
+  writer.add(record);
   ASSERT_EQ(writer.operations().size(), 3u);
   for (std::uint64_t at = 0; at < 3; ++at) {
     const pm_operation_t& operation = writer.operations()[at];
@@ -76,8 +79,9 @@ TEST(stream_schema, a_sweep_deletes_its_rows_and_no_others) {
 }
 
 TEST(stream_schema, keeps_what_a_group_has_committed) {
+  const catalog::Record record = catalog::ConsumerGroupRecord{7, "group", false, 99};
   OperationWriter writer(no_tiers);
-  writer.add(catalog::ConsumerGroupRecord{7, "group", false, 99});
+  writer.add(record);
   const pm_operation_t& operation = writer.operations().at(0);
   const auto read = read_consumer_group(operation.values, operation.value_count);
   ASSERT_TRUE(read.ok());
