@@ -80,6 +80,7 @@ void stats(const Services& services, const Invocation& invocation) {
   response.set_payloads_lost(counts.lost);
   response.set_leases_active(counts.leases);
   response.set_payloads_pinned(counts.pinned);
+  response.set_streams(counts.streams);
   response.set_payloads_uncommitted(counts.uncommitted);
   reply_message(invocation, response);
 }

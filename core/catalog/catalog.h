@@ -63,6 +63,7 @@ struct Counts {
   std::uint64_t operations = 0;
   std::uint64_t uncommitted = 0;  // Being written.
   std::uint64_t pinned = 0;
+  std::uint64_t streams = 0;
 };
 
 // The state machine: payloads, copies, leases and those who wait. Plain data and one function that

@@ -70,6 +70,7 @@ Counts Catalog::counts() const {
   counts.operations = operations_.size();
   counts.uncommitted = uncommitted_count_;
   counts.pinned = pinned_count_;
+  counts.streams = streams_.size();
   return counts;
 }
 

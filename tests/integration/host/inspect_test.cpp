@@ -272,6 +272,15 @@ TEST_P(Inspect, stats_count_what_is_being_written) {
                                   pin, &empty)),
             "OK");
   EXPECT_EQ(ask(&Admin::Stats).payloads_pinned(), 1u);
+  EXPECT_EQ(ask(&Admin::Stats).streams(), 0u);
+  wire_runtime::CreateStreamRequest stream;
+  stream.mutable_stream()->set_name("frames");
+  google::protobuf::Empty made;
+  EXPECT_EQ(
+      answer_of(wire_->call(wire_->stream, &wire_services::PayloadStreamService::Stub::CreateStream,
+                            stream, &made)),
+      "OK");
+  EXPECT_EQ(ask(&Admin::Stats).streams(), 1u);
   EXPECT_THAT(facts(explain(id)), Contains("It is pinned to its tier until it is unpinned."));
 }
 
