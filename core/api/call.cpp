@@ -123,8 +123,7 @@ void reply_error(const Invocation& invocation, const Status& status, const Error
 }
 
 void reply_error(const Invocation& invocation, catalog::Reason reason, const ErrorFacts& facts) {
-  const ReasonText& text = text_of(reason);
-  reply_error(invocation, Status(text.code, text.message, text.name), facts);
+  reply_error(invocation, status_of(reason), facts);
 }
 
 void reply_error(const Invocation& invocation, RequestFault fault, const std::string& detail) {

@@ -158,4 +158,14 @@ class CommandCall final : public Call, private ledger::ReplyHandler {
   const char* const subject_kind_;
 };
 
+// Makes the call of one command and submits it; `subject` is as in CommandCall.
+template <typename Command>
+void submit(const Services& services, const Invocation& invocation, Command& command,
+            CommandCall::Respond respond, const catalog::Id& subject,
+            const char* subject_kind = "payload") {
+  auto* call = new CommandCall(services, invocation, respond, subject, subject_kind);
+  command.ticket = call->ticket();
+  services.ledger.submit(command);
+}
+
 }  // namespace pm::api

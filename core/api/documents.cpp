@@ -20,9 +20,4 @@ Status read_failed(const Status& status) {
           "the repository could not be read: " + status.message(), text.name};
 }
 
-Status status_of(catalog::Reason reason) {
-  const ReasonText& text = text_of(reason);
-  return {text.code, text.message, text.name};
-}
-
 }  // namespace pm::api

@@ -19,7 +19,4 @@ bool fits(const Invocation& invocation, const std::string& field, const std::str
 // What a client is told when the repository could not be read.
 Status read_failed(const Status& status);
 
-// The words for a reason without more to say.
-Status status_of(catalog::Reason reason);
-
 }  // namespace pm::api

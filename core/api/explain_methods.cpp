@@ -5,6 +5,7 @@
 #include "ids.h"
 #include "methods.h"
 #include "payload/manager/admin/v1/inspect.pb.h"
+#include "times.h"
 
 // Explain: why a payload is where it is.
 

@@ -51,9 +51,7 @@ void update_labels(const Services& services, const Invocation& invocation) {
   if (status.ok()) status = read_removals(request, command.remove);
   if (!status.ok()) return reply_error(invocation, status, {});
   command.request = request_key(invocation, request.request_id(), request);
-  auto* call = new CommandCall(services, invocation, &respond_labels, command.id);
-  command.ticket = call->ticket();
-  services.ledger.submit(command);
+  submit(services, invocation, command, &respond_labels, command.id);
 }
 
 }  // namespace pm::api

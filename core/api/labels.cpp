@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "reasons.h"
+#include "texts.h"
 
 namespace pm::api {
 
@@ -10,19 +11,6 @@ namespace {
 
 bool is_lower_or_digit(char letter) {
   return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9');
-}
-
-// The control characters of Unicode: below U+0020, U+007F to U+009F.
-bool has_control_character(std::string_view text) {
-  for (std::size_t index = 0; index < text.size(); ++index) {
-    const auto byte = static_cast<unsigned char>(text[index]);
-    if (byte < 0x20 || byte == 0x7f) return true;
-    if (byte == 0xc2 && index + 1 < text.size() &&
-        static_cast<unsigned char>(text[index + 1]) < 0xa0) {
-      return true;
-    }
-  }
-  return false;
 }
 
 }  // namespace
@@ -37,25 +25,17 @@ bool is_label_key(std::string_view key) {
   });
 }
 
-bool is_label_value(std::string_view value) {
-  constexpr std::size_t bytes_max = 255;
-  return value.size() <= bytes_max && !has_control_character(value);
-}
-
 Status read_labels(const LabelMap& map, catalog::Labels& labels) {
   for (const auto& [key, value] : map) {
     if (!is_label_key(key)) {
       return status_of(RequestFault::label_invalid, "a key has " + std::to_string(key.size()) +
                                                         " bytes, or letters that it cannot have");
     }
-    if (!is_label_value(value)) {
+    if (!is_plain_text(value)) {
       return status_of(RequestFault::label_invalid, "the value of '" + key + "'");
     }
   }
-  if (map.size() > catalog::labels_max) {
-    const ReasonText& text = text_of(catalog::Reason::labels_full);
-    return {text.code, text.message, text.name};
-  }
+  if (map.size() > catalog::labels_max) return status_of(catalog::Reason::labels_full);
   labels.reserve(map.size());
   for (const auto& [key, value] : map) labels.push_back({key, value});
   std::sort(labels.begin(), labels.end(),

@@ -15,12 +15,8 @@ using LabelMap = google::protobuf::Map<std::string, std::string>;
 // [a-z0-9]([a-z0-9._/-]*[a-z0-9])?, at most 63 characters.
 bool is_label_key(std::string_view key);
 
-// At most 255 bytes, no control characters; that it is UTF-8 has been checked by the parser of the
-// message.
-bool is_label_value(std::string_view value);
-
-// Reads labels in the order that the catalog wants. LABEL_INVALID says which one is wrong;
-// LABELS_FULL: more than a payload may have.
+// Reads labels in the order that the catalog wants. Values are plain text (texts.h).
+// LABEL_INVALID says which one is wrong; LABELS_FULL: more than a payload may have.
 Status read_labels(const LabelMap& map, catalog::Labels& labels);
 
 void fill_labels(const std::shared_ptr<const catalog::Labels>& labels, LabelMap& map);

@@ -8,6 +8,7 @@
 #include "ids.h"
 #include "methods.h"
 #include "payload/manager/runtime/v1/lease.pb.h"
+#include "times.h"
 
 // Leases.
 
@@ -71,9 +72,7 @@ void acquire_read_lease(const Services& services, const Invocation& invocation) 
   command.holder = request.holder();
   command.owner_uid = caller_uid(invocation);
   command.deadline_ns = wait_deadline_ns(invocation);
-  auto* call = new CommandCall(services, invocation, &respond_lease, command.id);
-  command.ticket = call->ticket();
-  services.ledger.submit(command);
+  submit(services, invocation, command, &respond_lease, command.id);
 }
 
 void renew_lease(const Services& services, const Invocation& invocation) {
@@ -84,9 +83,7 @@ void renew_lease(const Services& services, const Invocation& invocation) {
     return reply_error(invocation, RequestFault::lease_id_malformed);
   }
   command.duration_ns = duration_ns(request.min_lease_duration_ms());
-  auto* call = new CommandCall(services, invocation, &respond_renewed, command.lease, "lease");
-  command.ticket = call->ticket();
-  services.ledger.submit(command);
+  submit(services, invocation, command, &respond_renewed, command.lease, "lease");
 }
 
 void release_lease(const Services& services, const Invocation& invocation) {
@@ -97,9 +94,7 @@ void release_lease(const Services& services, const Invocation& invocation) {
   if (!read_id(request.lease_id().value(), command.lease)) {
     return reply_message(invocation, google::protobuf::Empty());
   }
-  auto* call = new CommandCall(services, invocation, &respond_empty, command.lease, "lease");
-  command.ticket = call->ticket();
-  services.ledger.submit(command);
+  submit(services, invocation, command, &respond_empty, command.lease, "lease");
 }
 
 // ---- list ----

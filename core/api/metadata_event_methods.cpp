@@ -113,9 +113,7 @@ void append_payload_metadata_event(const Services& services, const Invocation& i
   event->version = std::move(*request.mutable_version());
   command.event = std::move(event);
   command.request = request_key(invocation, request.request_id());
-  auto* call = new CommandCall(services, invocation, &respond_appended, command.id);
-  command.ticket = call->ticket();
-  services.ledger.submit(command);
+  submit(services, invocation, command, &respond_appended, command.id);
 }
 
 void list_payload_metadata_events(const Services& services, const Invocation& invocation) {

@@ -140,9 +140,7 @@ void allocate_payload(const Services& services, const Invocation& invocation) {
   if (!read_allocation(services, invocation, request, command)) return;
   command.request = request_key(invocation, request.request_id(), request);
   command.deadline_ns = wait_deadline_ns(invocation);
-  auto* call = new CommandCall(services, invocation, &respond_allocated, command.id);
-  command.ticket = call->ticket();
-  services.ledger.submit(command);
+  submit(services, invocation, command, &respond_allocated, command.id);
 }
 
 void commit_payload(const Services& services, const Invocation& invocation) {
@@ -161,10 +159,8 @@ void commit_payload(const Services& services, const Invocation& invocation) {
     }
     return commit_and_allocate(services, invocation, command, next);
   }
-  auto* call = new CommandCall(services, invocation,
-                               &respond_with_descriptor<wire::CommitPayloadResponse>, command.id);
-  command.ticket = call->ticket();
-  services.ledger.submit(command);
+  submit(services, invocation, command, &respond_with_descriptor<wire::CommitPayloadResponse>,
+         command.id);
 }
 
 void import_payload(const Services& services, const Invocation& invocation) {
@@ -175,10 +171,8 @@ void import_payload(const Services& services, const Invocation& invocation) {
   if (!read_checksum(invocation, request.checksum(), command.checksum)) return;
   command.request = request_key(invocation, request.request_id());
   command.size_bytes = request.size_bytes();
-  auto* call = new CommandCall(services, invocation,
-                               &respond_with_descriptor<wire::ImportPayloadResponse>, command.id);
-  command.ticket = call->ticket();
-  services.ledger.submit(command);
+  submit(services, invocation, command, &respond_with_descriptor<wire::ImportPayloadResponse>,
+         command.id);
 }
 
 void abort_allocation(const Services& services, const Invocation& invocation) {
@@ -188,9 +182,7 @@ void abort_allocation(const Services& services, const Invocation& invocation) {
   if (!read_payload_id(invocation, request.id().value(), command.id)) return;
   command.request = request_key(invocation, request.request_id());
   command.only_uncommitted = true;
-  auto* call = new CommandCall(services, invocation, &respond_empty, command.id);
-  command.ticket = call->ticket();
-  services.ledger.submit(command);
+  submit(services, invocation, command, &respond_empty, command.id);
 }
 
 void delete_payload(const Services& services, const Invocation& invocation) {
@@ -200,9 +192,7 @@ void delete_payload(const Services& services, const Invocation& invocation) {
   if (!read_payload_id(invocation, request.id().value(), command.id)) return;
   command.request = request_key(invocation, request.request_id());
   command.force = request.force();
-  auto* call = new CommandCall(services, invocation, &respond_empty, command.id);
-  command.ticket = call->ticket();
-  services.ledger.submit(command);
+  submit(services, invocation, command, &respond_empty, command.id);
 }
 
 }  // namespace pm::api

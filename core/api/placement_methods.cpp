@@ -137,9 +137,7 @@ void promote_payload(const Services& services, const Invocation& invocation) {
                                                                 : catalog::Layout::segment;
   command.owner_uid = caller_uid(invocation);
   command.deadline_ns = wait_deadline_ns(invocation);
-  auto* call = new CommandCall(services, invocation, &respond_promoted, command.id);
-  command.ticket = call->ticket();
-  services.ledger.submit(command);
+  submit(services, invocation, command, &respond_promoted, command.id);
 }
 
 // A hint: what cannot be done now is left undone, and only what is wrong with the request is told.
@@ -156,9 +154,7 @@ void prefetch_payload(const Services& services, const Invocation& invocation) {
   command.tier = *tier;
   command.best_effort = true;
   command.only_up = true;
-  auto* call = new CommandCall(services, invocation, &respond_empty, command.id);
-  command.ticket = call->ticket();
-  services.ledger.submit(command);
+  submit(services, invocation, command, &respond_empty, command.id);
 }
 
 void pin_payload(const Services& services, const Invocation& invocation) {
@@ -172,9 +168,7 @@ void pin_payload(const Services& services, const Invocation& invocation) {
   }
   command.request = request_key(invocation, request.request_id());
   command.duration_ns = request.duration_ms() * ms_ns;
-  auto* call = new CommandCall(services, invocation, &respond_empty, command.id);
-  command.ticket = call->ticket();
-  services.ledger.submit(command);
+  submit(services, invocation, command, &respond_empty, command.id);
 }
 
 void unpin_payload(const Services& services, const Invocation& invocation) {
@@ -183,9 +177,7 @@ void unpin_payload(const Services& services, const Invocation& invocation) {
   if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
   if (!read_payload_id(invocation, request.id().value(), command.id)) return;
   command.request = request_key(invocation, request.request_id());
-  auto* call = new CommandCall(services, invocation, &respond_empty, command.id);
-  command.ticket = call->ticket();
-  services.ledger.submit(command);
+  submit(services, invocation, command, &respond_empty, command.id);
 }
 
 void spill_payloads(const Services& services, const Invocation& invocation) {

@@ -204,6 +204,11 @@ const ReasonText& text_of(catalog::Reason reason) {
   return reason_texts[static_cast<std::size_t>(reason)];
 }
 
+Status status_of(catalog::Reason reason) {
+  const ReasonText& text = text_of(reason);
+  return {text.code, text.message, text.name};
+}
+
 const ReasonText& text_of(RequestFault fault) {
   return fault_texts[static_cast<std::size_t>(fault)];
 }

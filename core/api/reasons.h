@@ -20,6 +20,7 @@ struct ReasonText {
   const char* message;  // What happened, and what to do.
 };
 const ReasonText& text_of(catalog::Reason reason);
+Status status_of(catalog::Reason reason);
 
 // What is wrong with a request by itself, whatever the state. Each has its row in reasons.cpp.
 enum class RequestFault : std::uint8_t {

@@ -63,56 +63,9 @@ void StreamCall::run() {
   // Before deliver() looks: what comes later schedules it again.
   scheduled_.store(false, std::memory_order_release);
   if (ended_) return;
-  if (cancelled_.load()) {
-    const ReasonText& text = text_of(catalog::Reason::request_cancelled);
-    return end(Status(text.code, text.message, text.name));
-  }
-  if (host_stops_.load()) {
-    const ReasonText& text = text_of(catalog::Reason::shutting_down);
-    return end(Status(text.code, text.message, text.name));
-  }
+  if (cancelled_.load()) return end(status_of(catalog::Reason::request_cancelled));
+  if (host_stops_.load()) return end(status_of(catalog::Reason::shutting_down));
   deliver();
-}
-
-// ---- delivery ----
-
-Delivery::Delivery() : thread_([this] { run(); }) {}
-
-void Delivery::schedule(StreamCall& call) {
-  call.retain();
-  {
-    const std::lock_guard lock(mutex_);
-    if (!stopping_) {
-      queue_.push_back(&call);
-      changed_.notify_one();
-      return;
-    }
-  }
-  call.run();
-  call.drop();
-}
-
-void Delivery::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_one();
-  if (thread_.joinable()) thread_.join();
-}
-
-void Delivery::run() {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    if (queue_.empty()) return;
-    StreamCall* const call = queue_.front();
-    queue_.pop_front();
-    lock.unlock();
-    call->run();
-    call->drop();
-    lock.lock();
-  }
 }
 
 }  // namespace pm::api

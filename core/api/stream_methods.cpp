@@ -6,6 +6,8 @@
 #include "methods.h"
 #include "payload/manager/runtime/v1/stream.pb.h"
 #include "stream_text.h"
+#include "texts.h"
+#include "times.h"
 
 // Streams: what changes them, and what is told of them without their entries.
 
@@ -206,7 +208,7 @@ void fill_summary(const catalog::StreamTable::Listed& stream, wire::StreamSummar
   summary.set_next_offset(stream.head.next_offset);
   summary.set_retention_max_entries(stream.head.entries_max);
   summary.set_retention_max_age_sec(stream.head.age_max_s);
-  write_time(stream.head.created_at_ns, *summary.mutable_created_at());
+  set_time(stream.head.created_at_ns, *summary.mutable_created_at());
   summary.set_consumer_groups(stream.head.groups);
 }
 

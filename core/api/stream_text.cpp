@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "ids.h"
+#include "texts.h"
+#include "times.h"
 
 namespace pm::api {
 
@@ -11,21 +13,9 @@ namespace wire = payload::manager::runtime::v1;
 namespace {
 
 constexpr std::int64_t second_ns = 1'000'000'000;
-constexpr std::size_t name_bytes_max = 255;
 constexpr std::size_t tags_bytes_max = 64 << 10;
 
 }  // namespace
-
-bool is_plain_text(std::string_view text) {
-  if (text.size() > name_bytes_max) return false;
-  for (std::size_t index = 0; index < text.size(); ++index) {
-    const auto byte = static_cast<unsigned char>(text[index]);
-    if (byte < 0x20 || byte == 0x7f) return false;
-    // U+0080 to U+009F.
-    if (byte == 0xc2 && static_cast<unsigned char>(text[index + 1]) < 0xa0) return false;
-  }
-  return true;
-}
 
 bool read_stream_name(const Invocation& invocation, const wire::StreamID& id,
                       catalog::StreamName& name) {
@@ -49,11 +39,6 @@ bool read_time(const google::protobuf::Timestamp& time, std::int64_t& ns) {
   if (time.nanos() < 0 || time.nanos() >= second_ns) return false;
   ns = time.seconds() * second_ns + time.nanos();
   return true;
-}
-
-void write_time(std::int64_t ns, google::protobuf::Timestamp& time) {
-  time.set_seconds(ns / second_ns);
-  time.set_nanos(static_cast<std::int32_t>(ns % second_ns));
 }
 
 bool read_item(const Invocation& invocation, const wire::AppendItem& item,
@@ -87,9 +72,9 @@ void write_entry(const catalog::StreamName& name, const ledger::StreamEntryRow& 
   entry.set_offset(row.offset);
   entry.mutable_payload_id()->set_value(row.payload.bytes.data(), row.payload.bytes.size());
   if (row.event_time_ns != catalog::no_time_ns) {
-    write_time(row.event_time_ns, *entry.mutable_event_time());
+    set_time(row.event_time_ns, *entry.mutable_event_time());
   }
-  write_time(row.append_time_ns, *entry.mutable_append_time());
+  set_time(row.append_time_ns, *entry.mutable_append_time());
   entry.set_duration_ns(row.duration_ns);
 }
 

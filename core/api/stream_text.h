@@ -14,9 +14,6 @@
 
 namespace pm::api {
 
-// At most 255 bytes without control characters. (Protobuf has seen to it that it is UTF-8.)
-bool is_plain_text(std::string_view text);
-
 // Or replies STREAM_NAME_INVALID and returns false.
 bool read_stream_name(const Invocation& invocation,
                       const payload::manager::runtime::v1::StreamID& id, catalog::StreamName& name);
@@ -27,7 +24,6 @@ ErrorFacts facts_of(const catalog::StreamName& name);
 
 // False: not within the years 1970 to 2262.
 bool read_time(const google::protobuf::Timestamp& time, std::int64_t& ns);
-void write_time(std::int64_t ns, google::protobuf::Timestamp& time);
 
 // What a producer gave, as it is kept. Replies and returns false when something cannot be kept.
 bool read_item(const Invocation& invocation, const payload::manager::runtime::v1::AppendItem& item,

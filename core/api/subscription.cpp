@@ -14,11 +14,6 @@ constexpr std::size_t take_max = 32;  // Messages from the hub at a time.
 constexpr std::uint64_t page_entries_max = 64;
 constexpr std::uint64_t page_bytes_max = 64 << 10;
 
-Status status_of(catalog::Reason reason) {
-  const ReasonText& text = text_of(reason);
-  return {text.code, text.message, text.name};
-}
-
 }  // namespace
 
 Subscription::Subscription(const Services& services, const Invocation& invocation,

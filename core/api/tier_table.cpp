@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/plugin/host_services.h"
+#include "times.h"
 
 namespace pm::api {
 
@@ -42,12 +43,6 @@ wire::PayloadState state_of(const catalog::View& view) {
   }
   if (view.spilling) return wire::PAYLOAD_STATE_SPILLING;
   return view.durable ? wire::PAYLOAD_STATE_DURABLE : wire::PAYLOAD_STATE_ACTIVE;
-}
-
-void set_time(std::int64_t time_ns, google::protobuf::Timestamp& timestamp) {
-  constexpr std::int64_t second_ns = 1'000'000'000;
-  timestamp.set_seconds(time_ns / second_ns);
-  timestamp.set_nanos(static_cast<std::int32_t>(time_ns % second_ns));
 }
 
 Status TierTable::locate(const catalog::View& view, const Part& part,

@@ -45,9 +45,6 @@ class TierTable {
   std::vector<TierSetup> tiers_;
 };
 
-// Wall time, in nanoseconds since 1970.
-void set_time(std::int64_t time_ns, google::protobuf::Timestamp& timestamp);
-
 payload::manager::core::v1::PayloadState state_of(const catalog::View& view);
 
 }  // namespace pm::api

@@ -4,6 +4,7 @@
 #include "methods.h"
 #include "payload/manager/catalog/v1/watch.pb.h"
 #include "resume_token.h"
+#include "times.h"
 #include "watch_call.h"
 
 // Watch: changes as they happen.

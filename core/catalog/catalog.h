@@ -237,11 +237,11 @@ class Catalog {
   bool admit(Slot operation);
   void enqueue(Slot operation);
   void abandon(Slot operation, Reason reason);
-  Room make_room(TierIndex tier, std::uint64_t bytes, int depth);
+  Room make_room(TierIndex tier, std::uint64_t bytes);
   bool is_slower(TierIndex tier, TierIndex than) const;
   const Copy* other_home(const Payload& payload, const Copy& copy) const;
   EvictionPlan plan_eviction(const Payload& payload, const Copy& copy) const;
-  bool evict(Slot payload, TierIndex tier, int depth);
+  bool evict(Slot payload, TierIndex tier);
   void pump(TierIndex tier);
   void leave_queue(Slot operation);
   void give_back(TierIndex tier, std::uint64_t bytes);

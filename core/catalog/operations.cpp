@@ -140,7 +140,7 @@ void Catalog::on(const Allocated& report) {
       // The tier is fuller than it should be: as if its room were taken by others.
       tiers_[tier].used_bytes -= operation.room_bytes;
       const std::uint64_t free = tiers_[tier].facts.capacity_bytes - tiers_[tier].used_bytes;
-      make_room(tier, free + operation.room_bytes, 0);
+      make_room(tier, free + operation.room_bytes);
       if (tiers_[tier].leaving_bytes > 0) {
         operation.stage = Stage::waiting_for_room;
         operation.queue_number = 0;

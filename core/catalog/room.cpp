@@ -43,7 +43,7 @@ bool Catalog::admit(Slot slot) {
     return true;
   }
   if (waiting_count_ >= limits_.waiters_max) return false;
-  if (make_room(operation.tier, tier.waiting_bytes + bytes, 0) == Room::never) return false;
+  if (make_room(operation.tier, tier.waiting_bytes + bytes) == Room::never) return false;
   enqueue(slot);
   pump(operation.tier);
   return true;
@@ -81,23 +81,19 @@ void Catalog::abandon(Slot slot, Reason reason) {
 }
 
 // Sees to it that `bytes` will fit once everything that is leaving has left.
-Catalog::Room Catalog::make_room(TierIndex index, std::uint64_t bytes, int depth) {
+Catalog::Room Catalog::make_room(TierIndex index, std::uint64_t bytes) {
   Tier& tier = tiers_[index];
   const auto missing = [&] {
     const std::uint64_t staying = tier.used_bytes - std::min(tier.leaving_bytes, tier.used_bytes);
     return staying + bytes > tier.facts.capacity_bytes;
   };
-  const auto is_victim = [&](Slot slot) {
-    return slot != no_slot && payloads_[slot].victim && payloads_[slot].listed == index;
-  };
   int count = 0;
-  Slot stays = no_slot;  // The last one that could not leave: those before it could not, either.
-  for (; count < victims_max && missing(); ++count) {
-    const Slot victim =
-        is_victim(stays) ? tier.victims.after(payloads_, stays) : tier.victims.first();
-    if (victim == no_slot) break;
-    evict(victim, index, depth);
-    if (is_victim(victim)) stays = victim;
+  Slot victim = tier.victims.first();
+  for (; victim != no_slot && count < victims_max && missing(); ++count) {
+    // Victims only ever go down, so no other one of this tier leaves with it.
+    const Slot next = tier.victims.after(payloads_, victim);
+    evict(victim, index);
+    victim = next;
   }
   if (!missing()) return Room::coming;
   return count == victims_max ? Room::perhaps : Room::never;
@@ -135,7 +131,7 @@ EvictionPlan Catalog::plan_eviction(const Payload& payload, const Copy& copy) co
 }
 
 // False: the payload cannot leave now.
-bool Catalog::evict(Slot slot, TierIndex tier, int depth) {
+bool Catalog::evict(Slot slot, TierIndex tier) {
   Payload& payload = payloads_[slot];
   const Copy* copy = find_copy_on(payload, tier);
   if (copy == nullptr) return false;
@@ -158,13 +154,12 @@ bool Catalog::evict(Slot slot, TierIndex tier, int depth) {
   Tier& below = tiers_[target];
   const bool fits = below.waiting.empty() && below.used_bytes + bytes <= below.facts.capacity_bytes;
   if (!fits) {
-    // The tier below makes room first, and the victim waits for it there.
-    if (depth >= static_cast<int>(tiers_.size()) || waiting_count_ >= limits_.waiters_max ||
-        make_room(target, below.waiting_bytes + bytes, depth + 1) == Room::never) {
+    // The tier below makes room first, and the victim waits for it there. It is a slower one, so
+    // this ends with the slowest.
+    if (waiting_count_ >= limits_.waiters_max ||
+        make_room(target, below.waiting_bytes + bytes) == Room::never) {
       return false;
     }
-    // Where targets point in a circle, it may have been sent off itself for the room below.
-    if (!payload.victim) return true;
   }
   const Slot move = start_move(slot, target, true);
   operations_[move].eviction = true;
@@ -191,7 +186,7 @@ void Catalog::pump(TierIndex index) {
       continue;
     }
     const bool hopeless = tier.evictions_failed >= evictions_failed_max;
-    if (!hopeless && make_room(index, bytes, 0) != Room::never) return;
+    if (!hopeless && make_room(index, bytes) != Room::never) return;
     if (!hopeless && tier.leaving_bytes > 0) return;
     tier.evictions_failed = 0;
     return abandon(slot, Reason::tier_full);  // It pumps again.

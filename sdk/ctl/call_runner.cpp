@@ -28,7 +28,6 @@ bool is_positional(const CallVerb& verb, const std::string& option) {
   return std::find(verb.positional.begin(), verb.positional.end(), option) != verb.positional.end();
 }
 
-// Fields that name what a message within a message speaks of are filled from the outer one.
 bool pages(const CallVerb& verb) {
   return verb.request().GetDescriptor()->FindFieldByName("page_token") != nullptr;
 }

@@ -1,4 +1,5 @@
 #include "core/api/labels.h"
+#include "core/api/texts.h"
 
 #include <gtest/gtest.h>
 
@@ -19,13 +20,13 @@ TEST(label_key, is_what_the_contract_says) {
 
 TEST(label_value, is_utf8_without_control_characters) {
   for (const char* value : {"", " ", "a=b", "Ärger 7", "\xe2\x82\xac", "\xc2\xa0"}) {
-    EXPECT_TRUE(is_label_value(value)) << value;
+    EXPECT_TRUE(is_plain_text(value)) << value;
   }
-  EXPECT_TRUE(is_label_value(std::string(255, 'v')));
-  EXPECT_FALSE(is_label_value(std::string(256, 'v')));
+  EXPECT_TRUE(is_plain_text(std::string(255, 'v')));
+  EXPECT_FALSE(is_plain_text(std::string(256, 'v')));
   for (const std::string& value : {std::string("\n"), std::string("a\tb"), std::string(1, '\0'),
                                    std::string("\x7f"), std::string("a\xc2\x85")}) {
-    EXPECT_FALSE(is_label_value(value)) << value;
+    EXPECT_FALSE(is_plain_text(value)) << value;
   }
 }
 
