@@ -234,8 +234,9 @@ class Catalog {
   enum class Room : std::uint8_t { coming, perhaps, never };
   std::uint64_t charge(TierIndex tier, std::uint64_t length) const;
   bool has_free_room(TierIndex tier, std::uint64_t length) const;
-  bool admit(Slot operation);
-  void enqueue(Slot operation);
+  Reason admit(Slot operation);
+  enum class Place : std::uint8_t { behind_all, in_front };
+  void enqueue(Slot operation, Place place);
   void abandon(Slot operation, Reason reason);
   Room make_room(TierIndex tier, std::uint64_t bytes);
   bool is_slower(TierIndex tier, TierIndex than) const;

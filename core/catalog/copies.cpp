@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "catalog.h"
+#include "mutant.h"
 
 // Copies of payloads, the indexes that payloads stand in, and copies on their way out.
 
@@ -133,7 +134,8 @@ void Catalog::release_hold(std::uint64_t generation) {
 
 void Catalog::remove_when_due(Slot slot) {
   Doomed& doomed = doomed_[slot];
-  if (doomed.holds > 0 || doomed.removing) return;
+  if (doomed.removing) return;
+  if (doomed.holds > 0 && !is_planted(Mutant::removes_leased_copy)) return;
   if (doomed.not_before_ns > now_.mono_ns) {
     removal_due_.insert(doomed.not_before_ns, slot);
     doomed.removing = true;  // Comes back here by a Tick.
@@ -225,7 +227,8 @@ void Catalog::join_victims(Slot slot) {
   const Payload& payload = payloads_[slot];
   if (payload.victim || payload.phase != Phase::committed || payload.listed == no_tier ||
       payload.leases != 0 || payload.operation != no_slot || payload.retention.no_evict ||
-      payload.retention.priority == Priority::never || additions_of(slot).pinned) {
+      payload.retention.priority == Priority::never ||
+      (additions_of(slot).pinned && !is_planted(Mutant::evicts_pinned))) {
     return;
   }
   tiers_[payload.listed].victims.push_back(payloads_, slot);
@@ -279,6 +282,11 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns, EventKind told) {
     Operation& operation = operations_[payload.operation];
     operation.payload = no_slot;
     read = operation.source_generation;
+    // Its source leaves with the other copies now, and is counted once.
+    if (operation.leaving_bytes != 0 && !is_planted(Mutant::leaving_source_counts_twice)) {
+      tiers_[operation.source_tier].leaving_bytes -= operation.leaving_bytes;
+      operation.leaving_bytes = 0;
+    }
   }
   each_copy(payload, [&](const Copy& copy) {
     if (survives_power(copy.tier)) changes_->power = true;

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "catalog.h"
+#include "mutant.h"
 
 // Leases. A lease holds one copy; others may be made or dropped.
 
@@ -12,6 +13,7 @@ Slot Catalog::find_live(const Id& id, const Clocks& now) const {
   const Slot slot = payload_by_id_.find(id);
   if (slot == no_slot) return no_slot;
   const Payload& payload = payloads_[slot];
+  if (is_planted(Mutant::expired_is_live)) return slot;
   return payload.expires_at_ns != 0 && payload.expires_at_ns <= now.wall_ns ? no_slot : slot;
 }
 
@@ -99,7 +101,7 @@ void Catalog::on(const RenewLease& command) {
   }
   Lease& lease = leases_[slot];
   const std::uint64_t ends = now_.mono_ns + lease_duration(command.duration_ns);
-  if (ends > lease.expires_ns) {
+  if (ends > lease.expires_ns || is_planted(Mutant::renewal_shortens_lease)) {
     lease_due_.remove(lease.expires_ns, slot);
     lease.expires_ns = ends;
     lease_due_.insert(ends, slot);

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "catalog.h"
+#include "mutant.h"
 
 // Lineage: which payload was made from which. The edges live in the repository. What is kept here
 // is how many parents a payload has and whether it has children, which is enough to know when
@@ -45,6 +46,7 @@ Reason Catalog::find_family(const Id& child, const LineageEdges& edges, const Cl
 
 bool Catalog::has_new_parents(Slot slot, std::uint64_t since_lsn) const {
   const Extras* extras = find_extras(slot);
+  if (is_planted(Mutant::stale_look_is_believed)) return false;
   return extras != nullptr && extras->parents_lsn > since_lsn;
 }
 

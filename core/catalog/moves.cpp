@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "catalog.h"
+#include "mutant.h"
 
 // Promote and spill. A move is copy, switch, remove: at any time the old place or the new one is
 // valid, never neither.
@@ -40,9 +41,8 @@ Slot Catalog::start_move(Slot slot, TierIndex tier, bool downward) {
 Reason Catalog::spill_obstacle(const Payload& payload, TierIndex target) const {
   const Tier& tier = tiers_[target];
   if (tier.failed) return Reason::tier_failed;
-  if (payload.retention.require_durable && !survives_power(target)) {
-    return Reason::target_not_durable;
-  }
+  const bool durable = survives_power(target) || is_planted(Mutant::spill_ignores_durability);
+  if (payload.retention.require_durable && !durable) return Reason::target_not_durable;
   const TierIndex slowest = payload.retention.min_residency;
   if (slowest != no_tier && tier.facts.rank > tiers_[slowest].facts.rank) {
     return Reason::target_below_min_residency;
@@ -133,9 +133,10 @@ void Catalog::go_down(Slot move) {
     for (const Waiter& waiter : waiters) answer_with_view(waiter, slot);
     return;
   }
-  if (admit(move)) return;
-  tell_refused(Cause::request, slot, target, Reason::tier_full);
-  refuse_all(move, Reason::tier_full);
+  const Reason why = admit(move);
+  if (why == Reason::none) return;
+  tell_refused(Cause::request, slot, target, why);
+  refuse_all(move, why);
   end_operation(move);
 }
 
@@ -206,9 +207,10 @@ void Catalog::promote(Slot slot, const Promote& command, const Waiter& waiter) {
   } else {
     attach(move, waiter);
   }
-  if (admit(move)) return;
-  tell_refused(Cause::request, slot, command.tier, Reason::tier_full);
-  refuse_all(move, Reason::tier_full);
+  const Reason why = admit(move);
+  if (why == Reason::none) return;
+  tell_refused(Cause::request, slot, command.tier, why);
+  refuse_all(move, why);
   end_operation(move);
 }
 
@@ -252,7 +254,8 @@ void Catalog::finish_move(Slot move, const Moved& report) {
   join_victims(slot);
   if (operation.downward) {
     drop_faster_than(slot, operation.tier);
-  } else if (operation.drop_source || !survives_power(operation.source_tier)) {
+  } else if (operation.drop_source || !survives_power(operation.source_tier) ||
+             is_planted(Mutant::promote_drops_durable_copy)) {
     drop_copy(slot, operation.source_generation);
   }
   ++payload.revision;

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "catalog.h"
+#include "mutant.h"
 
 // Allocate, commit, delete, and what all operations have in common.
 
@@ -122,9 +123,9 @@ void Catalog::on(const Allocate& command) {
   // A tier that says it is full all the same is not asked again: something would have to leave.
   if (command.only_if_free) operations_[operation].attempts = allocate_attempts_max;
   attach(operation, waiter);
-  if (admit(operation)) return;
-  refuse_all(operation,
-             waiting_count_ >= limits_.waiters_max ? Reason::waiters_full : Reason::tier_full);
+  const Reason why = admit(operation);
+  if (why == Reason::none) return;
+  refuse_all(operation, why);
   end_operation(operation);
   erase(slot, 0);
 }
@@ -141,19 +142,7 @@ void Catalog::on(const Allocated& report) {
       tiers_[tier].used_bytes -= operation.room_bytes;
       const std::uint64_t free = tiers_[tier].facts.capacity_bytes - tiers_[tier].used_bytes;
       make_room(tier, free + operation.room_bytes);
-      if (tiers_[tier].leaving_bytes > 0) {
-        operation.stage = Stage::waiting_for_room;
-        operation.queue_number = 0;
-        while (tiers_[tier].waiting.contains(operation.queue_number)) ++operation.queue_number;
-        if (operation.deadline_ns == 0) {
-          operation.deadline_ns = now_.mono_ns + limits_.wait_max_ns;
-        }
-        operation_due_.insert(operation.deadline_ns, report.operation);
-        tiers_[tier].waiting.emplace(operation.queue_number, report.operation);
-        tiers_[tier].waiting_bytes += operation.room_bytes;
-        ++waiting_count_;
-        return;
-      }
+      if (tiers_[tier].leaving_bytes > 0) return enqueue(report.operation, Place::in_front);
       tiers_[tier].used_bytes += operation.room_bytes;
     }
     const bool full = report.outcome.code == code_resource_exhausted;
@@ -267,7 +256,8 @@ void Catalog::on(const Delete& command) {
   if (command.only_uncommitted && payload.phase != Phase::allocated) {
     return refuse(waiter, Reason::payload_already_committed);
   }
-  if (payload.leases > 0 && !command.force) return refuse(waiter, Reason::payload_leased);
+  const bool leased = payload.leases > 0 && !is_planted(Mutant::delete_ignores_leases);
+  if (leased && !command.force) return refuse(waiter, Reason::payload_leased);
   // A tier that is sealing it must not be asked to remove it meanwhile.
   if (payload.operation != no_slot && operations_[payload.operation].action != Action::move) {
     return refuse(waiter, Reason::payload_busy);

@@ -14,12 +14,6 @@ void Catalog::on(const Pin& command) {
     return refuse(waiter, Reason::payload_not_found);
   }
   if (payloads_[slot].phase == Phase::lost) return refuse(waiter, Reason::payload_lost);
-  // A move down that has begun ends; one that only waits does not begin.
-  const Slot operation = payloads_[slot].operation;
-  if (operation != no_slot && operations_[operation].downward &&
-      operations_[operation].stage != Stage::running) {
-    abandon(operation, Reason::payload_pinned);
-  }
   leave_victims(slot);
   unindex_pin(slot);
   Additions& additions = add_to(slot);
@@ -28,6 +22,13 @@ void Catalog::on(const Pin& command) {
   additions.pin_expires_at_ns =
       command.duration_ns == 0 ? 0 : now_.wall_ns + static_cast<std::int64_t>(command.duration_ns);
   index_pin(slot);
+  // A move down that has begun ends; one that only waits does not begin. By now the payload is
+  // pinned, so that nobody who waits behind that move makes it leave again.
+  const Slot operation = payloads_[slot].operation;
+  if (operation != no_slot && operations_[operation].downward &&
+      operations_[operation].stage != Stage::running) {
+    abandon(operation, Reason::payload_pinned);
+  }
   if (payloads_[slot].phase == Phase::committed) record_payload(slot);
   tell(EventKind::updated, Cause::request, slot, no_tier);
   answer_with_view(waiter, slot);
@@ -39,8 +40,9 @@ void Catalog::on(const Unpin& command) {
   const Slot slot = find_live(command.id, now_);
   Reply reply;
   if (slot != no_slot && additions_of(slot).pinned) {
-    unpin(slot, Cause::request);
-    reply.lsn = payloads_[slot].lsn;
+    const bool is_recorded = payloads_[slot].phase != Phase::allocated;
+    unpin(slot, Cause::request);  // Those who wait for its room may make it leave at once.
+    if (is_recorded) reply.lsn = changes_->lsn;
   }
   answer(waiter, std::move(reply));
 }
@@ -53,7 +55,7 @@ void Catalog::unpin(Slot slot, Cause cause) {
   --pinned_count_;
   settle_additions(slot);
   const Payload& payload = payloads_[slot];
-  if (payload.phase == Phase::committed) record_payload(slot);
+  if (payload.phase != Phase::allocated) record_payload(slot);
   tell(EventKind::updated, cause, slot, no_tier);
   join_victims(slot);
   // Its tier may have looked in vain for somebody who can leave.

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "catalog.h"
+#include "mutant.h"
 
 // Room: who is let in, who leaves for it, and who waits. Capacity counts every copy, also those
 // being made or removed, so it is never exceeded.
@@ -30,32 +31,38 @@ bool Catalog::has_free_room(TierIndex index, std::uint64_t length) const {
          tier.used_bytes <= tier.facts.capacity_bytes - bytes;
 }
 
-// Takes the operation's room and runs it, or lets it wait. False: there will be no room, and
-// nothing was changed.
-bool Catalog::admit(Slot slot) {
+// Takes the operation's room and runs it, or lets it wait; else says why there will be no room.
+Reason Catalog::admit(Slot slot) {
   const Operation& operation = operations_[slot];
   Tier& tier = tiers_[operation.tier];
   const std::uint64_t bytes = operation.room_bytes;
-  if (bytes > tier.facts.capacity_bytes) return false;
-  if (tier.waiting.empty() && tier.used_bytes + bytes <= tier.facts.capacity_bytes) {
+  if (bytes > tier.facts.capacity_bytes) return Reason::tier_full;
+  const std::uint64_t surplus =
+      is_planted(Mutant::lets_in_one_block_too_many) ? tier.facts.granularity_bytes : 0;
+  if (tier.waiting.empty() && tier.used_bytes + bytes <= tier.facts.capacity_bytes + surplus) {
     tier.used_bytes += bytes;
     run(slot);
-    return true;
+    return Reason::none;
   }
-  if (waiting_count_ >= limits_.waiters_max) return false;
-  if (make_room(operation.tier, tier.waiting_bytes + bytes) == Room::never) return false;
-  enqueue(slot);
+  if (waiting_count_ >= limits_.waiters_max) return Reason::waiters_full;
+  if (make_room(operation.tier, tier.waiting_bytes + bytes) == Room::never) {
+    return Reason::tier_full;
+  }
+  enqueue(slot, Place::behind_all);
   pump(operation.tier);
-  return true;
+  return Reason::none;
 }
 
-// The operation waits for room behind all others.
-void Catalog::enqueue(Slot slot) {
+// The operation waits for room: behind all others, or in front of all that were not put there.
+void Catalog::enqueue(Slot slot, Place place) {
   Operation& operation = operations_[slot];
   Tier& tier = tiers_[operation.tier];
   operation.stage = Stage::waiting_for_room;
-  operation.queue_number = ++queue_number_;
+  constexpr std::uint64_t behind = 1ULL << 63;
+  operation.queue_number = ++queue_number_ | (place == Place::behind_all ? behind : 0);
   if (operation.deadline_ns == 0) operation.deadline_ns = now_.mono_ns + limits_.wait_max_ns;
+  // An eviction is given up after those for whom it was begun: else it would begin anew for them.
+  if (operation.eviction) operation.deadline_ns += 1 + waiting_count_;
   operation_due_.insert(operation.deadline_ns, slot);
   tier.waiting.emplace(operation.queue_number, slot);
   tier.waiting_bytes += operation.room_bytes;
@@ -164,7 +171,7 @@ bool Catalog::evict(Slot slot, TierIndex tier) {
   const Slot move = start_move(slot, target, true);
   operations_[move].eviction = true;
   if (!fits) {
-    enqueue(move);
+    enqueue(move, Place::behind_all);
     return true;
   }
   below.used_bytes += bytes;
@@ -214,6 +221,7 @@ void Catalog::give_back(TierIndex index, std::uint64_t bytes) {
 void Catalog::fail_tier(TierIndex index) {
   if (tiers_[index].failed) return;
   tiers_[index].failed = true;
+  if (is_planted(Mutant::tier_failure_is_not_recorded)) return;
   take_lsn();
   changes_->records.emplace_back(TierRecord{index, true, tiers_[index].medium});
 }

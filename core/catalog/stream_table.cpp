@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "mutant.h"
+
 namespace pm::catalog {
 
 namespace {
@@ -219,7 +221,8 @@ void StreamTable::commit(const CommitOffset& command, Step step, Reply& reply) {
   } else if (command.offset == found->second.offset) {
     reply.lsn = found->second.lsn;
     return;
-  } else if (command.offset < found->second.offset && !command.allow_rewind) {
+  } else if (command.offset < found->second.offset && !command.allow_rewind &&
+             !is_planted(Mutant::group_goes_back)) {
     reply.reason = Reason::offset_goes_back;
     reply.first_number = found->second.offset;
     return;

@@ -72,6 +72,75 @@ TEST(pin, ends_a_spill_that_only_waits) {
   EXPECT_EQ(machine.reply_to(waiting)->reason, Reason::payload_pinned);
 }
 
+TEST(pin, keeps_its_payload_from_those_who_wait_behind_the_spill_that_it_ends) {
+  Machine machine(three_tiers(64 * kib, 16 * kib));
+  machine.put(1, 16 * kib);
+  machine.put(2, 16 * kib, disk);
+  Delete gone;
+  gone.id = make_id(2);
+  machine.call(gone);  // Its bytes are on their way out.
+  Spill down;
+  down.id = make_id(1);
+  EXPECT_FALSE(machine.call(down).has_value());
+  Allocate next;
+  next.id = make_id(3);
+  next.size_bytes = 56 * kib;
+  next.tier = shm;
+  EXPECT_FALSE(machine.call(next).has_value());
+  const Ticket waiting = machine.ticket;
+  Pin command;
+  command.id = make_id(1);
+  EXPECT_EQ(machine.call(command)->reason, Reason::none);
+  EXPECT_EQ(machine.reply_to(waiting)->reason, Reason::tier_full);
+  EXPECT_EQ(machine.catalog->counts().operations, 0u) << "it leaves although it is pinned";
+  machine.do_effects();
+  EXPECT_EQ(machine.see(1).tier, shm);
+}
+
+TEST(pin, of_a_lost_payload_does_not_come_back_after_unpin_and_a_restart) {
+  Machine machine;
+  machine.put(1, 5000);
+  pin(machine, 1);
+  machine.apply(CopyGone{make_id(1), machine.see(1).generation});
+  EXPECT_EQ(machine.look(1), Reason::payload_lost);
+  EXPECT_EQ(unpin(machine, 1).reason, Reason::none);
+  EXPECT_EQ(machine.restart().catalog->counts().pinned, 0u);
+}
+
+TEST(pin, may_end_with_the_payload_leaving_at_once) {
+  Machine machine;
+  Retention ephemeral;
+  ephemeral.spill_target = nowhere;
+  machine.put(1, 28 * kib, shm, 0, ephemeral);
+  machine.put(2, 32 * kib);
+  machine.put(3, 4 * kib);
+  pin(machine, 1);
+  Delete gone;
+  gone.id = make_id(3);
+  machine.call(gone);
+  machine.effects.clear();  // Its bytes are on their way out, and stay there.
+  Spill down;
+  down.id = make_id(2);
+  machine.call(down);
+  AcquireLease lease;
+  lease.id = make_id(2);
+  lease.lease = make_id(100);
+  machine.call(lease);
+  Allocate next;
+  next.id = make_id(4);
+  next.size_bytes = 32 * kib;
+  next.tier = shm;
+  EXPECT_FALSE(machine.call(next).has_value());
+  machine.do_effect({14, "the move fails"});
+  EXPECT_FALSE(machine.reply_to(machine.ticket).has_value()) << "it has not waited in vain yet";
+  Unpin command;
+  command.id = make_id(1);
+  const auto reply = machine.call(command);
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(machine.look(1), Reason::payload_not_found);
+  EXPECT_GT(reply->lsn, 0u) << "it is answered before its record is durable";
+}
+
 TEST(pin, survives_a_restart_with_its_end) {
   Machine machine;
   machine.put(1, 5000);

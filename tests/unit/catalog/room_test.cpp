@@ -221,6 +221,80 @@ TEST(room, a_tier_that_is_full_although_admitted_is_asked_a_few_times) {
   EXPECT_EQ(machine.reply_to(waiting)->reason, Reason::tier_full);
 }
 
+Allocate allocation_of(std::uint64_t number, std::uint64_t size) {
+  Allocate command;
+  command.id = make_id(number);
+  command.size_bytes = size;
+  command.tier = shm;
+  return command;
+}
+
+TEST(room, a_move_that_finds_too_many_waiting_is_told_so) {
+  Limits limits;
+  limits.waiters_max = 1;
+  Machine machine(three_tiers(), limits);
+  for (std::uint64_t number = 1; number <= 16; ++number) machine.put(number, 4 * kib);
+  machine.put(17, 4 * kib, disk);
+  EXPECT_FALSE(machine.call(allocation_of(18, 4 * kib)).has_value());
+  Promote up;
+  up.id = make_id(17);
+  up.tier = shm;
+  const auto reply = machine.call(up);
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->reason, Reason::waiters_full);
+}
+
+TEST(room, those_who_are_asked_again_and_those_behind_them_all_get_theirs) {
+  Machine machine;
+  machine.put(1, 16 * kib);
+  machine.put(2, 16 * kib);
+  machine.call(allocation_of(3, 16 * kib));
+  machine.call(allocation_of(4, 16 * kib));
+  machine.do_effect({8, "fragmented"});
+  machine.do_effect({8, "fragmented"});
+  machine.call(allocation_of(5, 16 * kib));
+  machine.do_effects();
+  for (std::uint64_t back = 0; back < 3; ++back) {
+    ASSERT_TRUE(machine.reply_to(machine.ticket - back).has_value()) << back << " still waits";
+    EXPECT_EQ(machine.reply_to(machine.ticket - back)->reason, Reason::none);
+  }
+}
+
+TEST(room, of_what_is_deleted_while_it_is_spilled_is_counted_once) {
+  Machine machine;
+  machine.put(1, 32 * kib);
+  machine.put(2, 32 * kib);
+  machine.lease(2, 100);
+  Spill down;
+  down.id = make_id(1);
+  machine.call(down);
+  Delete gone;
+  gone.id = make_id(1);
+  EXPECT_EQ(machine.call(gone)->reason, Reason::none);
+  const auto reply = machine.call(allocation_of(3, 48 * kib));
+  ASSERT_TRUE(reply.has_value()) << "it waits for room that will never come";
+  EXPECT_EQ(reply->reason, Reason::tier_full);
+}
+
+TEST(room, an_eviction_is_given_up_after_those_for_whom_it_was_begun) {
+  Machine machine(three_tiers(64 * kib, 64 * kib));
+  machine.call(allocation_of(1, 32 * kib));
+  machine.call(allocation_of(2, 32 * kib));
+  machine.do_effects();
+  machine.commit(1);
+  machine.commit(2);
+  machine.put(3, 64 * kib, disk);
+  Delete gone;
+  gone.id = make_id(3);
+  machine.call(gone);  // Its bytes are never removed.
+  EXPECT_FALSE(machine.call(allocation_of(4, 16 * kib)).has_value());
+  const Ticket waiting = machine.ticket;
+  EXPECT_EQ(machine.catalog->counts().operations, 2u);
+  machine.pass(11 * second_ns);
+  EXPECT_EQ(machine.reply_to(waiting)->reason, Reason::tier_full);
+  EXPECT_EQ(machine.catalog->counts().operations, 0u) << "a move for nobody has begun";
+}
+
 TEST(shutdown, answers_everyone_who_waits) {
   Machine machine;
   machine.put(1, 64 * kib);

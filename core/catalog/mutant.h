@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+
+// Planted mistakes: each is one wrong line of production code, there in test builds only, which a
+// test switches on to see that it would be found.
+
+namespace pm::catalog {
+
+enum class Mutant : std::uint8_t {
+  none = 0,
+  delete_ignores_leases,
+  expired_is_live,
+  spill_ignores_durability,
+  evicts_pinned,
+  lets_in_one_block_too_many,
+  promote_drops_durable_copy,
+  removes_leased_copy,
+  renewal_shortens_lease,
+  request_id_alone_is_a_repeat,
+  leaving_source_counts_twice,
+  group_goes_back,
+  stale_look_is_believed,
+  tier_failure_is_not_recorded,
+  count,
+};
+
+#if PM_FAILPOINTS
+// Set by a test before it begins, and never while others run.
+inline Mutant planted = Mutant::none;
+inline bool is_planted(Mutant mutant) { return planted == mutant; }
+#else
+constexpr bool is_planted(Mutant) { return false; }
+#endif
+
+}  // namespace pm::catalog
