@@ -209,14 +209,19 @@ TEST_F(Kills, nothing_acknowledged_is_lost_and_nothing_is_left_behind) {
            });
   };
   EXPECT_TRUE(eventually(all_belong, std::chrono::seconds(5))) << "an orphan is left";
+  // What half a move has left of a payload that is listed is found by a scan after the start.
+  const auto all_known = [&] {
+    const auto stats = client.stats();
+    return stats.ok() && std::all_of(stats->tiers.begin(), stats->tiers.end(), [&](const auto& at) {
+             return at.name != "disk" || at.copies == host_.files().size();
+           });
+  };
+  EXPECT_TRUE(eventually(all_known, std::chrono::seconds(5))) << "a file that nobody knows";
   const auto stats = client.stats();
   ASSERT_TRUE(stats.ok());
   for (const client::TierStats& tier : stats->tiers) {
     EXPECT_EQ(tier.health, "ok") << tier.name;
     copies += tier.copies;
-    if (tier.name == "disk") {
-      EXPECT_EQ(tier.copies, host_.files().size());
-    }
   }
   EXPECT_GE(copies, listed.size());
 
