@@ -17,7 +17,7 @@ bool visit_record(void* data, const pm_value_t* values, std::uint32_t count) {
 }  // namespace
 
 RepositoryReader::RepositoryReader(const pm_repository_t* repository, ledger::Ledger& ledger)
-    : repository_(repository), ledger_(ledger), workers_(reader_threads, 0) {}
+    : repository_(repository), ledger_(ledger), workers_(reader_threads, mover::Priority::normal) {}
 
 void RepositoryReader::after(std::uint64_t lsn, Job job) {
   ledger_.when_durable(lsn, [this, job = std::move(job)](bool is_durable) {

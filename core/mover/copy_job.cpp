@@ -1,10 +1,14 @@
 #include "copy_job.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -12,6 +16,7 @@
 
 #include "checksum.h"
 #include "core/plugin/host_services.h"
+#include "starvation.h"
 
 namespace pm::mover {
 
@@ -20,7 +25,16 @@ namespace {
 constexpr std::uint64_t chunk_bytes_min = 64 << 10;
 constexpr std::uint64_t chunk_bytes_max = 4 << 20;
 constexpr std::size_t depth_max = 8;
-constexpr std::size_t alignment = 4096;
+// Buffers on huge pages, where the kernel has some to spare: each chunk is one piece for the device
+// instead of hundreds.
+constexpr std::size_t huge_page_bytes = 2 << 20;
+
+// A shorter copy delays calls less than its own change of threads would delay it.
+constexpr std::uint64_t background_bytes_min = 8 << 20;
+
+// Three busy processes on one processor kept a background thread from running for 4 to 9 s, so it
+// takes about as long to see that it starves; half of the time is the least that copies should get.
+constexpr std::chrono::seconds relief_time{10};
 
 struct FreeDeleter {
   void operator()(void* memory) const { std::free(memory); }
@@ -37,10 +51,15 @@ const pm_tier_async_t* async_of(const pm_tier_t* tier) {
   return static_cast<const pm_tier_async_t*>(tier->get_extension(tier, PM_TIER_ASYNC));
 }
 
+// A payload that has no checksum yet gets one.
+bool is_kept(const catalog::Checksum& checksum) {
+  return checksum.kind != catalog::ChecksumKind::none;
+}
+
 class CopyJob {
  public:
   CopyJob(const TierObject& source, const TierObject& target, std::uint64_t length,
-          const std::atomic<bool>& stopping)
+          const catalog::Checksum& expected, const std::atomic<bool>& stopping)
       : source_(source),
         target_(target),
         length_(length),
@@ -51,21 +70,34 @@ class CopyJob {
             std::clamp(std::max(preferred_chunk(source.tier), preferred_chunk(target.tier)),
                        chunk_bytes_min, chunk_bytes_max)),
         chunks_((length + chunk_bytes_ - 1) / chunk_bytes_),
-        depth_(std::min<std::uint64_t>(chunks_, depth_max)) {}
+        depth_(std::min<std::uint64_t>(chunks_, depth_max)),
+        expected_(expected),
+        hasher_(is_kept(expected) ? expected.kind : catalog::ChecksumKind::xxh3_128) {}
 
-  CopyResult run(const catalog::Checksum& expected);
+  // First of all. False: no memory.
+  bool prepare();
+
+  // Copies until nothing is left, something failed, or `give_up` says to; to be called again then,
+  // from any thread. With `in_turn` it moves one chunk at a time itself: the threads of an
+  // asynchronous tier may be as starved as the one that it relieves.
+  void copy(const std::function<bool()>& give_up, bool in_turn);
+  bool ended();
+
+  // At last.
+  CopyResult finish_all();
 
  private:
   enum class Stage { idle, reading, read, writing };
   struct Chunk {
     CopyJob* job = nullptr;
-    std::unique_ptr<std::byte, FreeDeleter> buffer;
+    std::byte* buffer = nullptr;
     Stage stage = Stage::idle;
     std::uint64_t length = 0;
   };
 
   Chunk& chunk(std::uint64_t number) { return ring_[number % depth_]; }
-  bool prepare();
+  bool failed_locked() const { return !result_.status.ok() || stopping_.load(); }
+  bool await_read(std::uint64_t number);
   void begin_reads();
   void read(std::uint64_t number);
   void write(std::uint64_t number);
@@ -84,8 +116,13 @@ class CopyJob {
   const std::uint64_t chunk_bytes_;
   const std::uint64_t chunks_;
   const std::uint64_t depth_;
+  std::unique_ptr<std::byte, FreeDeleter> buffers_;
   std::array<Chunk, depth_max> ring_;
+  const catalog::Checksum expected_;
+  ChecksumHasher hasher_;
   std::uint64_t next_read_ = 0;
+  std::uint64_t next_write_ = 0;
+  bool in_turn_ = false;
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -93,11 +130,14 @@ class CopyJob {
 };
 
 bool CopyJob::prepare() {
+  const std::uint64_t bytes =
+      (depth_ * chunk_bytes_ + huge_page_bytes - 1) / huge_page_bytes * huge_page_bytes;
+  buffers_.reset(static_cast<std::byte*>(std::aligned_alloc(huge_page_bytes, bytes)));
+  if (buffers_ == nullptr) return false;
+  ::madvise(buffers_.get(), bytes, MADV_HUGEPAGE);  // A wish; without it all works, slower.
   for (std::uint64_t index = 0; index < depth_; ++index) {
     ring_[index].job = this;
-    void* memory = std::aligned_alloc(alignment, chunk_bytes_);
-    if (memory == nullptr) return false;
-    ring_[index].buffer.reset(static_cast<std::byte*>(memory));
+    ring_[index].buffer = buffers_.get() + index * chunk_bytes_;
   }
   return true;
 }
@@ -131,10 +171,10 @@ void CopyJob::finish(Chunk& chunk, pm_status_t code, std::uint64_t count, std::s
 
 void CopyJob::transfer(const pm_tier_async_t* async, const TierObject& object, Chunk& chunk,
                        std::uint64_t offset, bool is_write) {
-  if (async != nullptr) {
+  if (async != nullptr && !in_turn_) {
     const pm_transfer_t transfer{
         sizeof(pm_transfer_t), is_write ? 1u : 0u, object.id,         object.cookie, offset,
-        chunk.length,          chunk.buffer.get(), &CopyJob::on_done, &chunk};
+        chunk.length,          chunk.buffer,       &CopyJob::on_done, &chunk};
     if (async->submit(object.tier, &transfer) == PM_OK) return;
   }
   // Also when the tier has too much under way: one that waits its turn is better than none.
@@ -143,9 +183,9 @@ void CopyJob::transfer(const pm_tier_async_t* async, const TierObject& object, C
   std::uint64_t count = 0;
   const pm_status_t code =
       is_write ? object.tier->write(object.tier, &context, &object.id, &object.cookie, offset,
-                                    chunk.buffer.get(), chunk.length)
+                                    chunk.buffer, chunk.length)
                : object.tier->read(object.tier, &context, &object.id, &object.cookie, offset,
-                                   chunk.buffer.get(), chunk.length, &count);
+                                   chunk.buffer, chunk.length, &count);
   finish(chunk, code, count, take_error(code).message());
 }
 
@@ -178,39 +218,44 @@ void CopyJob::begin_reads() {
       if (chunk(next_read_).stage != Stage::idle || !result_.status.ok()) return;
     }
     read(next_read_++);
-    if (source_async_ == nullptr) return;
+    if (source_async_ == nullptr || in_turn_) return;
   }
 }
 
-CopyResult CopyJob::run(const catalog::Checksum& expected) {
-  if (!prepare()) {
-    result_.status = {Code::resource_exhausted, "no memory for the buffers of a move"};
-    return result_;
+// Waits until the chunk has been read; begins that read if nothing else has. False: failed.
+bool CopyJob::await_read(std::uint64_t number) {
+  if (number == next_read_ || (source_async_ != nullptr && !in_turn_)) begin_reads();
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] {
+      // A buffer that is still being written cannot take the next read yet.
+      const Stage stage = chunk(number).stage;
+      return failed_locked() || stage == Stage::read ||
+             (stage == Stage::idle && number == next_read_);
+    });
+    if (failed_locked()) return false;
   }
-  // The one that it is kept with; a payload that has none gets one.
-  const bool kept = expected.kind != catalog::ChecksumKind::none;
-  ChecksumHasher hasher(kept ? expected.kind : catalog::ChecksumKind::xxh3_128);
-  const auto failed = [this] { return !result_.status.ok() || stopping_.load(); };
-  for (std::uint64_t number = 0; number < chunks_; ++number) {
-    if (number == next_read_ || source_async_ != nullptr) begin_reads();
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] {
-        // A buffer that is still being written cannot take the next read yet.
-        const Stage stage = chunk(number).stage;
-        return failed() || stage == Stage::read || (stage == Stage::idle && number == next_read_);
-      });
-      if (failed()) break;
-    }
-    if (number == next_read_) begin_reads();
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return failed() || chunk(number).stage == Stage::read; });
-      if (failed()) break;
-    }
-    hasher.add(chunk(number).buffer.get(), chunk(number).length);
-    write(number);
+  if (number == next_read_) begin_reads();
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return failed_locked() || chunk(number).stage == Stage::read; });
+  return !failed_locked();
+}
+
+void CopyJob::copy(const std::function<bool()>& give_up, bool in_turn) {
+  in_turn_ = in_turn;
+  while (next_write_ < chunks_ && !give_up() && await_read(next_write_)) {
+    Chunk& full = chunk(next_write_);
+    hasher_.add(full.buffer, full.length);
+    write(next_write_++);
   }
+}
+
+bool CopyJob::ended() {
+  const std::lock_guard lock(mutex_);
+  return next_write_ == chunks_ || failed_locked();
+}
+
+CopyResult CopyJob::finish_all() {
   std::unique_lock lock(mutex_);
   // No buffer may be freed while a tier uses it.
   changed_.wait(lock, [&] {
@@ -222,13 +267,13 @@ CopyResult CopyJob::run(const catalog::Checksum& expected) {
     result_.status = {Code::cancelled, "the host is stopping"};
   }
   if (!result_.status.ok()) return result_;
-  const auto checksum = hasher.finish();
+  const auto checksum = hasher_.finish();
   if (!checksum.ok()) {
     fail_locked(checksum.status(), false);
     return result_;
   }
   result_.checksum = *checksum;
-  if (kept && result_.checksum != expected) {
+  if (is_kept(expected_) && result_.checksum != expected_) {
     fail_locked({Code::data_loss, "the bytes do not have the checksum they were kept with"}, true);
   }
   return result_;
@@ -237,8 +282,29 @@ CopyResult CopyJob::run(const catalog::Checksum& expected) {
 }  // namespace
 
 CopyResult copy_bytes(const TierObject& source, const TierObject& target, std::uint64_t length,
-                      const catalog::Checksum& expected, const std::atomic<bool>& stopping) {
-  return CopyJob(source, target, length, stopping).run(expected);
+                      const catalog::Checksum& expected, Background& background,
+                      const std::atomic<bool>& stopping) {
+  CopyJob job(source, target, length, expected, stopping);
+  if (!job.prepare()) {
+    CopyResult result;
+    result.status = {Code::resource_exhausted, "no memory for the buffers of a move"};
+    return result;
+  }
+  const auto never = [] { return false; };
+  if (length < background_bytes_min) {
+    job.copy(never, false);
+    return job.finish_all();
+  }
+  if (std::chrono::steady_clock::now() >= background.starved_until.load()) {
+    background.pool.run_there([&job] {
+      StarvationWatch watch;
+      job.copy([&watch] { return watch.starved(); }, false);
+    });
+    if (job.ended()) return job.finish_all();
+    background.starved_until = std::chrono::steady_clock::now() + relief_time;
+  }
+  job.copy(never, true);
+  return job.finish_all();
 }
 
 }  // namespace pm::mover

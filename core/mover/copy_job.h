@@ -4,9 +4,11 @@
 #include <pm/tier.h>
 
 #include <atomic>
+#include <chrono>
 #include <pm/cpp/result.hpp>
 
 #include "core/catalog/payload.h"
+#include "worker_pool.h"
 
 namespace pm::mover {
 
@@ -23,11 +25,23 @@ struct CopyResult {
   catalog::Checksum checksum;  // Of what was read.
 };
 
+// Threads of low priority, one for each copy at a time, and until when not to count on them.
+struct Background {
+  explicit Background(std::uint32_t threads) : pool(threads, Priority::idle) {}
+
+  WorkerPool pool;
+  std::atomic<std::chrono::steady_clock::time_point> starved_until{};
+};
+
 // Copies `length` bytes from a sealed object to an allocated one in chunks, several under way at a
 // time where a tier can (pm.tier.async/1), and computes a checksum of them on the way: the kind of
 // `expected`, with which it is compared, or XXH3-128 when that is none. Does not seal. Stops soon
 // when `stopping` turns true. [worker]
+//
+// The bytes of a long copy are moved in the background. When that finds no time, the calling thread
+// does the rest, and further copies for a while: room may depend on them, so they must go on.
 CopyResult copy_bytes(const TierObject& source, const TierObject& target, std::uint64_t length,
-                      const catalog::Checksum& expected, const std::atomic<bool>& stopping);
+                      const catalog::Checksum& expected, Background& background,
+                      const std::atomic<bool>& stopping);
 
 }  // namespace pm::mover

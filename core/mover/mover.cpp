@@ -4,7 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "copy_job.h"
 #include "core/observe/failpoint.h"
 #include "core/plugin/host_services.h"
 #include "seal_job.h"
@@ -13,10 +12,12 @@ namespace pm::mover {
 
 namespace {
 
-// Moves are background work: they take what calls leave of the processor.
-constexpr int move_nice = 10;
 constexpr std::uint32_t moves_max = 2;   // At a time, to one tier.
 constexpr std::uint32_t checks_max = 1;  // Checksums of what is committed: the same, on one tier.
+
+// Giving back the pages of a large object keeps the kernel busy for long: 47 ms for 1 GiB of shared
+// memory were measured.
+constexpr std::uint64_t large_bytes = 8 << 20;
 
 TierObject tier_object(const pm_tier_t* tier, const catalog::Object& object) {
   TierObject result;
@@ -74,9 +75,11 @@ Mover::Mover(const std::vector<MoverTier>& tiers,
     info.size = sizeof info;
     setup.tier->get_info(setup.tier, &info);
     tiers_.push_back({setup.tier, info.inline_bytes_max,
-                      std::make_unique<WorkerPool>(setup.workers, 0),
-                      std::make_unique<WorkerPool>(checks_max, 0),
-                      std::make_unique<WorkerPool>(moves_max, move_nice)});
+                      std::make_unique<WorkerPool>(setup.workers, Priority::normal),
+                      std::make_unique<WorkerPool>(checks_max, Priority::normal),
+                      std::make_unique<WorkerPool>(moves_max, Priority::normal),
+                      std::make_unique<Background>(moves_max),
+                      std::make_unique<WorkerPool>(1, Priority::low)});
   }
 }
 
@@ -84,7 +87,10 @@ Mover::~Mover() { stop(); }
 
 void Mover::stop() {
   stopping_.store(true);
+  // Each hands jobs to those below it.
   for (Tier& tier : tiers_) tier.movers->stop();
+  for (Tier& tier : tiers_) tier.copiers->pool.stop();
+  for (Tier& tier : tiers_) tier.removers->stop();
   for (Tier& tier : tiers_) tier.checkers->stop();
   for (Tier& tier : tiers_) tier.workers->stop();
 }
@@ -107,8 +113,7 @@ void Mover::run(catalog::Effect effect) {
   } else if (const auto* moving = std::get_if<catalog::MoveEffect>(&effect)) {
     tiers_[moving->target.tier].movers->add([this, effect = *moving] { move(effect); });
   } else if (const auto* removal = std::get_if<catalog::RemoveEffect>(&effect)) {
-    // Nobody waits for it, and giving pages back takes time.
-    tiers_[removal->object.tier].workers->add([this, effect = *removal] { remove(effect); });
+    remove(*removal);
   }
 }
 
@@ -128,14 +133,30 @@ void Mover::seal(const catalog::SealEffect& effect) {
   report_(report);
 }
 
+// Not at once even where it takes no time: nobody waits for it.
 void Mover::remove(const catalog::RemoveEffect& effect) {
+  Tier& tier = tiers_[effect.object.tier];
+  if (effect.object.length < large_bytes || stopping_.load()) {
+    tier.workers->add([this, effect] { report_removed(effect, remove_copy(effect)); });
+    return;
+  }
+  tier.removers->add([this, effect, &tier] {
+    tier.workers->add(
+        [this, effect, outcome = remove_copy(effect)] { report_removed(effect, outcome); });
+  });
+}
+
+catalog::Outcome Mover::remove_copy(const catalog::RemoveEffect& effect) const {
   PM_FAILPOINT("mover.before_remove");
   const TierObject object = tier_object(tiers_[effect.object.tier].tier, effect.object);
   const pm_call_context_t context = no_deadline();
-  const pm_status_t code =
-      object.tier->remove(object.tier, &context, &object.id, &object.cookie, effect.object.length);
+  return outcome_of(
+      object.tier->remove(object.tier, &context, &object.id, &object.cookie, effect.object.length));
+}
+
+void Mover::report_removed(const catalog::RemoveEffect& effect, const catalog::Outcome& outcome) {
   PM_FAILPOINT("mover.after_remove");
-  report_(catalog::Removed{effect.object.generation, outcome_of(code)});
+  report_(catalog::Removed{effect.object.generation, outcome});
 }
 
 // Allocate, copy, seal; whatever fails, nothing stays on the target.
@@ -150,8 +171,8 @@ void Mover::move(const catalog::MoveEffect& effect) {
   report.outcome = std::move(allocated.outcome);
   report.cookie = allocated.cookie;
   if (!report.outcome.ok()) return report_(report);
-  const CopyResult copied =
-      copy_bytes(source, target, effect.source.length, effect.checksum, stopping_);
+  const CopyResult copied = copy_bytes(source, target, effect.source.length, effect.checksum,
+                                       *tiers_[effect.target.tier].copiers, stopping_);
   PM_FAILPOINT("mover.after_copy");
   const pm_call_context_t context = no_deadline();
   if (!copied.status.ok()) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "copy_job.h"
 #include "core/catalog/command.h"
 #include "worker_pool.h"
 
@@ -18,9 +19,11 @@ struct MoverTier {
 };
 
 // Carries effects out: allocates, seals, moves and removes copies on the tiers. What a tier does
-// without blocking is done on the calling thread; the rest goes to the tier's workers, and moves
-// and the reading of whole payloads to workers of their own, so that a long one delays no
-// allocation.
+// without blocking is done on the calling thread; the rest goes to the tier's workers. Moves and
+// the reading of whole payloads have workers of their own, so that a long one delays no allocation;
+// the bytes of moves are copied, and large copies removed, on threads of low priority, so that they
+// delay no call. Whatever takes the ledger's lock runs at normal priority: it is never held by a
+// thread that others keep waiting.
 class Mover {
  public:
   // `report` is called once for each effect, on any thread.
@@ -45,12 +48,16 @@ class Mover {
     std::unique_ptr<WorkerPool> workers;
     std::unique_ptr<WorkerPool> checkers;
     std::unique_ptr<WorkerPool> movers;
+    std::unique_ptr<Background> copiers;   // One for each mover.
+    std::unique_ptr<WorkerPool> removers;  // Of what is large.
   };
 
   void allocate(const catalog::AllocateEffect& effect);
   void seal(const catalog::SealEffect& effect);
-  void remove(const catalog::RemoveEffect& effect);
   void move(const catalog::MoveEffect& effect);
+  void remove(const catalog::RemoveEffect& effect);
+  catalog::Outcome remove_copy(const catalog::RemoveEffect& effect) const;
+  void report_removed(const catalog::RemoveEffect& effect, const catalog::Outcome& outcome);
   bool is_inline(const catalog::Object& object) const;
 
   std::vector<Tier> tiers_;

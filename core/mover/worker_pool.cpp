@@ -1,16 +1,36 @@
 #include "worker_pool.h"
 
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <future>
 #include <utility>
 
 namespace pm::mover {
 
-WorkerPool::WorkerPool(std::uint32_t threads, int nice) {
+namespace {
+
+constexpr int low_nice = 10;
+
+// For the calling thread alone: on Linux each has a nice value and a policy of its own
+// (setpriority(2), "C library/kernel differences"). Neither needs a privilege, but the way back
+// does, so a thread keeps what it took.
+void take_priority(Priority priority) {
+  if (priority == Priority::low) {
+    ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), low_nice);
+  } else if (priority == Priority::idle) {
+    const sched_param none{};
+    ::sched_setscheduler(0, SCHED_IDLE, &none);
+  }
+}
+
+}  // namespace
+
+WorkerPool::WorkerPool(std::uint32_t threads, Priority priority) {
   for (std::uint32_t index = 0; index < threads; ++index) {
-    threads_.emplace_back([this, nice] { run(nice); });
+    threads_.emplace_back([this, priority] { run(priority); });
   }
 }
 
@@ -24,6 +44,15 @@ void WorkerPool::add(std::function<void()> job) {
   changed_.notify_one();
 }
 
+void WorkerPool::run_there(const std::function<void()>& job) {
+  std::promise<void> done;
+  add([&] {
+    job();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
 void WorkerPool::stop() {
   {
     const std::lock_guard lock(mutex_);
@@ -35,11 +64,8 @@ void WorkerPool::stop() {
   }
 }
 
-void WorkerPool::run(int nice) {
-  // On Linux a thread has a nice value of its own (setpriority(2), "C library/kernel differences").
-  if (nice != 0) {
-    ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), nice);
-  }
+void WorkerPool::run(Priority priority) {
+  take_priority(priority);
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
