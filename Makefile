@@ -2,11 +2,16 @@
 
 JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo test sanitize perf format clean
+# Of `make simulate`: the first seed, and how many.
+SEED ?= 1
+SEEDS ?= 20000
+
+.PHONY: help setup demo test simulate sanitize perf format clean
 
 help:
 	@echo 'make demo      set up, build, and show the main job on a real file'
 	@echo 'make test      set up, build with assertions and failpoints, run every test'
+	@echo 'make simulate  run the engine under simulated faults: SEEDS=20000 of them from SEED=1 on'
 	@echo 'make sanitize  the same tests of core, plugins and clients under ASan+UBSan and TSan'
 	@echo 'make perf      set up, build for release, measure (one JSON object a line)'
 	@echo 'make format    clang-format on every source'
@@ -25,6 +30,12 @@ demo: setup
 
 test: build-test
 	@tests/run.sh test
+
+simulate: setup
+	@[ -f build/test/build.ninja ] || cmake --preset test
+	@cmake --build build/test -j $(JOBS) --target simulation_test
+	@PM_SEED=$(SEED) PM_SEEDS=$(SEEDS) build/test/tests/simulation_test \
+	  --gtest_filter=simulation.nothing_acknowledged_is_lost_whatever_fails
 
 sanitize: setup
 	@tests/run.sh asan

@@ -262,13 +262,14 @@ struct Sealed {
   bool checksum_differs = false;  // From the demanded one; nothing was sealed.
 };
 
-// A copy was made, or not; when not, nothing of it is left on the target.
+// A copy was made, or not.
 struct Moved {
   Slot operation = no_slot;
   Outcome outcome;
   Cookie cookie;
   Checksum checksum;
-  bool source_is_bad = false;  // The source's bytes do not have their checksum, or are gone.
+  bool source_is_bad = false;   // The source's bytes do not have their checksum, or are gone.
+  bool target_remains = false;  // It was not made, and what there is of it could not be removed.
 };
 
 struct Removed {

@@ -117,7 +117,7 @@ void Catalog::doom(const Object& object, std::uint32_t holds, std::uint64_t not_
   doomed.holds = holds;
   doomed.lsn = changes_->lsn;
   doomed.not_before_ns = not_before_ns;
-  if (object.generation >> 40 < generation_ >> 40) {
+  if (object.generation >> 40 < generation_ >> 40 && !is_planted(Mutant::quarantine_is_ignored)) {
     doomed.not_before_ns = std::max(not_before_ns, limits_.quarantine_until_ns);
   }
   doomed_by_generation_.insert(slot);
@@ -173,6 +173,7 @@ void Catalog::on(const Removed& report) {
 void Catalog::on(const Found& report) {
   const Object& object = report.object;
   if (object.generation >> 40 >= generation_ >> 40) return;
+  if (is_planted(Mutant::orphan_is_kept)) return;
   if (doomed_by_generation_.find(object.generation) != no_slot) return;
   const Slot payload = payload_by_id_.find(object.payload);
   if (payload != no_slot && find_copy(payloads_[payload], object.generation) != nullptr) return;

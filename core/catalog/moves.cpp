@@ -272,7 +272,9 @@ void Catalog::fail_move(Slot move, const Moved& report) {
   const Operation& operation = operations_[move];
   const Slot slot = operation.payload;
   const TierIndex tier = operation.tier;
-  const std::uint64_t bytes = operation.room_bytes;
+  // What is left on the target takes its room until it is removed.
+  const std::uint64_t freed_bytes = report.target_remains ? 0 : operation.room_bytes;
+  const Object target{tier, operation.id, operation.generation, report.cookie, operation.length};
   const std::uint64_t source = operation.source_generation;
   if (operation.eviction) ++tiers_[operation.source_tier].evictions_failed;
   Reason why = Reason::storage_error;
@@ -288,12 +290,16 @@ void Catalog::fail_move(Slot move, const Moved& report) {
   refuse_all(move, why, &report.outcome);
   const TierIndex source_tier = operation.source_tier;
   end_operation(move);
+  if (report.target_remains) {
+    ++tiers_[tier].copies;
+    doom(target, 0, 0);
+  }
   if (slot == no_slot) {
     release_hold(source);
   } else if (report.source_is_bad) {
     lose_copy(slot, source);
   }
-  give_back(tier, bytes);
+  give_back(tier, freed_bytes);
   pump(source_tier);
 }
 

@@ -22,6 +22,20 @@ enum class Mutant : std::uint8_t {
   group_goes_back,
   stale_look_is_believed,
   tier_failure_is_not_recorded,
+  last_of_catalog = tier_failure_is_not_recorded,
+  // Of what stands round the catalog, or shows there only.
+  quarantine_is_ignored,
+  orphan_is_kept,
+  reply_comes_before_durable,
+  copy_goes_before_durable,
+  away_batch_is_dropped,
+  power_is_not_asked_for,
+  sequence_begins_anew,
+  gone_copy_is_believed,
+  failed_move_is_not_reported,
+  failed_copy_is_reported_good,
+  moved_copy_is_not_sealed,
+  half_made_copy_is_forgotten,
   count,
 };
 

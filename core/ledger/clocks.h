@@ -19,4 +19,12 @@ inline catalog::Clocks read_clocks() {
   return {monotonic_now_ns(), static_cast<std::int64_t>(read_clock_ns(CLOCK_REALTIME))};
 }
 
+// Where the ledger's time comes from and who does its work: the machine's clocks and threads of its
+// own, or what a simulation puts in their place.
+struct Runtime {
+  catalog::Clocks (*read_clocks)() = &ledger::read_clocks;
+  // Without, nothing happens by itself: see Ledger::write_journal() and Ledger::tick_if_due().
+  bool has_threads = true;
+};
+
 }  // namespace pm::ledger

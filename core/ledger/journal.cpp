@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "clocks.h"
+#include "core/catalog/mutant.h"
 #include "core/observe/failpoint.h"
 #include "core/observe/log.h"
 #include "core/plugin/host_services.h"
@@ -53,9 +54,11 @@ Journal::Journal(const JournalOptions& options, const pm_repository_t* repositor
       epoch_(epoch),
       on_durable_(std::move(on_durable)),
       on_fatal_(std::move(on_fatal)),
-      sequence_(last_sequence),
+      sequence_(catalog::is_planted(catalog::Mutant::sequence_begins_anew) ? 0 : last_sequence),
       writer_(tiers),
-      thread_([this] { run(); }) {}
+      retry_delay_ns_(options.retry_delay_ns) {
+  if (options.runtime.has_threads) thread_ = std::thread([this] { run(); });
+}
 
 Journal::~Journal() {
   if (thread_.joinable()) stop(monotonic_now_ns());
@@ -81,8 +84,11 @@ void Journal::wake() {
 }
 
 void Journal::drive() {
-  while (write_waiting()) {
-  }
+  Written written = Written::nothing;
+  do {
+    written = write_waiting();
+  } while (written == Written::batch);
+  if (written == Written::away) wake();
 }
 
 void Journal::stop(std::uint64_t deadline_ns) {
@@ -97,7 +103,11 @@ void Journal::stop(std::uint64_t deadline_ns) {
 
 void Journal::run() {
   while (true) {
-    while (write_waiting()) {
+    const Written written = write_waiting();
+    if (written == Written::batch) continue;
+    if (written == Written::away) {
+      if (!wait_to_retry()) return;
+      continue;
     }
     std::unique_lock lock(queue_mutex_);
     if (!queue_.empty()) continue;
@@ -108,81 +118,91 @@ void Journal::run() {
   }
 }
 
-bool Journal::take_batch(std::vector<Group>& batch) {
-  const std::lock_guard lock(queue_mutex_);
-  std::uint64_t records = 0;
-  while (!queue_.empty() && records < options_.batch_records_max) {
-    records += queue_.front().operations;
-    batch.push_back(std::move(queue_.front()));
-    queue_.pop_front();
+// False: the host stops, and the repository was away until the deadline. What waits is left to the
+// next start, without a reply.
+bool Journal::wait_to_retry() {
+  std::uint64_t delay_ns = 0;
+  {
+    const std::lock_guard writing(write_mutex_);
+    delay_ns = retry_delay_ns_;
+    constexpr std::uint64_t delay_max_ns = 1'000'000'000;
+    retry_delay_ns_ = std::min(retry_delay_ns_ * 2, delay_max_ns);
   }
-  return !batch.empty();
+  std::unique_lock lock(queue_mutex_);
+  if (stopping_) delay_ns = std::min(delay_ns, options_.retry_delay_ns);
+  const bool was_stopping = stopping_;
+  queue_changed_.wait_for(lock, std::chrono::nanoseconds(delay_ns),
+                          [&] { return stopping_ && !was_stopping; });
+  return !stopping_ || monotonic_now_ns() < stop_deadline_ns_;
 }
 
-// One batch. False when nothing waited.
-bool Journal::write_waiting() {
-  std::unique_lock writing(write_mutex_);
-  batch_.clear();
-  if (!take_batch(batch_)) return false;
-  std::uint64_t records = 0;
-  std::uint64_t bytes = 0;
-  bool power = false;
+// Makes the next batch, unless one is under way. False when nothing waits.
+bool Journal::take_batch() {
+  if (!batch_.empty()) return true;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    std::uint64_t records = 0;
+    while (!queue_.empty() && records < options_.batch_records_max) {
+      records += queue_.front().operations;
+      batch_.push_back(std::move(queue_.front()));
+      queue_.pop_front();
+    }
+  }
+  power_ = false;
   writer_.clear();
   for (const Group& group : batch_) {
     for (const catalog::Record& record : group.records) writer_.add(record);
-    records += group.operations;
-    bytes += group.bytes;
-    power = power || group.power;
+    power_ = power_ || group.power;
   }
-  const std::vector<pm_operation_t>& operations = writer_.operations();
-  const pm_batch_t batch{sizeof(pm_batch_t),
-                         power ? PM_DURABILITY_POWER : PM_DURABILITY_PROCESS,
-                         epoch_,
-                         sequence_ + 1,
-                         operations.data(),
-                         operations.size()};
+  return !batch_.empty();
+}
+
+Journal::Written Journal::write_waiting() {
+  std::unique_lock writing(write_mutex_);
+  if (!take_batch()) return Written::nothing;
+  Status status = dead_ ? Status(Code::aborted, "the journal has ended") : apply();
+  if (status.code() == Code::unavailable || status.code() == Code::resource_exhausted) {
+    note_away(status);
+    if (!catalog::is_planted(catalog::Mutant::away_batch_is_dropped)) return Written::away;
+    status = {};
+  }
   const std::uint64_t lsn = batch_.back().lsn;
-  const Status status = dead_ ? Status(Code::aborted, "the journal has ended") : apply(batch);
-  records_waiting_.fetch_sub(records, std::memory_order_relaxed);
-  bytes_waiting_.fetch_sub(bytes, std::memory_order_relaxed);
+  for (const Group& group : batch_) {
+    records_waiting_.fetch_sub(group.operations, std::memory_order_relaxed);
+    bytes_waiting_.fetch_sub(group.bytes, std::memory_order_relaxed);
+  }
+  batch_.clear();
   if (!status.ok()) {
     const bool first = !std::exchange(dead_, true);
     writing.unlock();
-    // A repository that is away at the stop is no reason to end in another way.
-    if (first && status.code() != Code::unavailable) on_fatal_(status);
-    return true;
+    if (first) {
+      on_fatal_({status.code(), "the repository refused a batch of records: " + status.message()});
+    }
+    return Written::batch;
   }
+  retry_delay_ns_ = options_.retry_delay_ns;
+  if (away_.exchange(false)) log::info("journal", "the repository answers again");
   ++sequence_;
   // Under the write mutex, so that LSNs are reported in order.
   on_durable_(lsn);
-  return true;
+  return Written::batch;
 }
 
-Status Journal::apply(const pm_batch_t& batch) {
-  std::uint64_t delay_ns = options_.retry_delay_ns;
-  while (true) {
-    PM_FAILPOINT("journal.before_apply");
-    const Status status = take_error(repository_->apply(repository_, &batch));
-    PM_FAILPOINT("journal.after_apply");
-    if (status.ok()) {
-      if (away_.exchange(false)) log::info("journal", "the repository answers again");
-      return {};
-    }
-    if (status.code() != Code::unavailable && status.code() != Code::resource_exhausted) {
-      return {status.code(), "the repository refused a batch of records: " + status.message()};
-    }
-    if (!away_.exchange(true)) {
-      log::warn("journal", "the repository takes no records, they wait: " + status.message());
-    }
-    std::unique_lock lock(queue_mutex_);
-    const auto pause = std::chrono::nanoseconds(delay_ns);
-    queue_changed_.wait_for(lock, pause, [this] { return stopping_; });
-    if (stopping_ && monotonic_now_ns() >= stop_deadline_ns_) {
-      return {Code::unavailable, "the repository was away when the host stopped"};
-    }
-    constexpr std::uint64_t delay_max_ns = 1'000'000'000;
-    delay_ns = std::min(delay_ns * 2, delay_max_ns);
-  }
+Status Journal::apply() {
+  const std::vector<pm_operation_t>& operations = writer_.operations();
+  const bool power = power_ && !catalog::is_planted(catalog::Mutant::power_is_not_asked_for);
+  const std::uint32_t durability = power ? PM_DURABILITY_POWER : PM_DURABILITY_PROCESS;
+  const pm_batch_t batch{sizeof(pm_batch_t), durability,        epoch_,
+                         sequence_ + 1,      operations.data(), operations.size()};
+  PM_FAILPOINT("journal.before_apply");
+  Status status = take_error(repository_->apply(repository_, &batch));
+  PM_FAILPOINT("journal.after_apply");
+  return status;
+}
+
+void Journal::note_away(const Status& status) {
+  if (away_.exchange(true)) return;
+  log::warn("journal", "the repository takes no records, they wait: " + status.message());
 }
 
 }  // namespace pm::ledger

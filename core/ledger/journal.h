@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "clocks.h"
 #include "core/catalog/command.h"
 #include "schema.h"
 
@@ -23,6 +24,7 @@ struct JournalOptions {
   std::uint64_t bytes_max = 64ULL << 20;      // Of those, about.
   std::uint64_t batch_records_max = 1024;     // In one transaction of the repository.
   std::uint64_t retry_delay_ns = 10'000'000;  // Doubles up to a second.
+  Runtime runtime;
 };
 
 // Carries records to the repository, in order, many callers' in one transaction (group commit).
@@ -44,8 +46,13 @@ class Journal {
   void append(std::uint64_t lsn, bool power, std::vector<catalog::Record> records);
 
   // Writes what waits on the calling thread, unless another thread is writing already; then waits
-  // for that one. For callers that would only wait for the journal's thread. [worker]
+  // for that one. For callers that would only wait for the journal's thread. What the repository
+  // does not take now is left to that thread. [worker]
   void drive();
+
+  // One batch, or another attempt at the one that the repository did not take.
+  enum class Written { nothing, batch, away };
+  Written write_waiting();
 
   // Wakes the journal's thread, unless this thread has promised to drive(). After append(), outside
   // of any lock.
@@ -81,9 +88,10 @@ class Journal {
   };
 
   void run();
-  bool write_waiting();
-  bool take_batch(std::vector<Group>& batch);
-  Status apply(const pm_batch_t& batch);
+  bool wait_to_retry();
+  bool take_batch();
+  Status apply();
+  void note_away(const Status& status);
 
   const JournalOptions options_;
   const pm_repository_t* const repository_;
@@ -101,7 +109,9 @@ class Journal {
   std::mutex write_mutex_;  // Held while a batch is written; guards what follows.
   std::uint64_t sequence_;
   OperationWriter writer_;
-  std::vector<Group> batch_;
+  std::vector<Group> batch_;  // Under way; not empty between two attempts.
+  bool power_ = false;        // Of that batch.
+  std::uint64_t retry_delay_ns_;
   bool dead_ = false;
 
   std::atomic<std::uint64_t> records_waiting_{0};

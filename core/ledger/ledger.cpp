@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/catalog/mutant.h"
 #include "core/observe/failpoint.h"
 #include "core/observe/log.h"
 
@@ -43,7 +44,8 @@ Ledger::Ledger(std::unique_ptr<catalog::Catalog> catalog, const JournalOptions& 
                const pm_repository_t* repository, std::uint64_t epoch, std::uint64_t last_sequence,
                const TierNames& tiers, std::function<void(Effect)> run_effect,
                std::function<void(const Status&)> on_fatal)
-    : catalog_(std::move(catalog)),
+    : runtime_(options.runtime),
+      catalog_(std::move(catalog)),
       run_effect_(std::move(run_effect)),
       on_fatal_(std::move(on_fatal)),
       journal_(
@@ -52,8 +54,9 @@ Ledger::Ledger(std::unique_ptr<catalog::Catalog> catalog, const JournalOptions& 
           [this](const Status& status) {
             dead_.store(true);
             on_fatal_(status);
-          }),
-      timer_([this] { run_timer(); }) {}
+          }) {
+  if (runtime_.has_threads) timer_ = std::thread([this] { run_timer(); });
+}
 
 Ledger::~Ledger() {
   if (timer_.joinable()) stop(monotonic_now_ns());
@@ -65,7 +68,7 @@ void Ledger::submit(const Command& command) {
   std::uint64_t told_lsn = 0;
   {
     const std::lock_guard lock(mutex_);
-    catalog_->apply(command, read_clocks(), *changes);
+    catalog_->apply(command, runtime_.read_clocks(), *changes);
     recorded = !changes->records.empty();
     if (recorded) last_lsn_ = changes->lsn;
     if (!changes->events.empty()) {
@@ -88,12 +91,15 @@ void Ledger::submit(const Command& command) {
 
 void Ledger::follow(Changes& changes) {
   for (Reply& reply : changes.replies) {
-    const std::uint64_t lsn = reply.lsn;
+    const std::uint64_t lsn =
+        catalog::is_planted(catalog::Mutant::reply_comes_before_durable) ? 0 : reply.lsn;
     hold_or_release(lsn, std::move(reply));
   }
   for (Effect& effect : changes.effects) {
     const auto* remove = std::get_if<RemoveEffect>(&effect);
-    hold_or_release(remove != nullptr ? remove->lsn : 0, std::move(effect));
+    const bool waits =
+        remove != nullptr && !catalog::is_planted(catalog::Mutant::copy_goes_before_durable);
+    hold_or_release(waits ? remove->lsn : 0, std::move(effect));
   }
 }
 
@@ -199,21 +205,35 @@ void Ledger::arm_timer_locked() {
   timer_wake_.notify_one();
 }
 
+bool Ledger::is_tick_due_locked(const catalog::Clocks& now) const {
+  const std::uint64_t mono = catalog_->next_due_mono_ns();
+  const std::int64_t wall = catalog_->next_due_wall_ns();
+  return (mono != 0 && mono <= now.mono_ns) || (wall != 0 && wall <= now.wall_ns);
+}
+
+bool Ledger::tick_if_due() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!is_tick_due_locked(runtime_.read_clocks())) return false;
+  }
+  submit(catalog::Tick{});
+  return true;
+}
+
 void Ledger::run_timer() {
   // Wall time may jump, so a life that ends by it is looked at once a second at least.
   constexpr std::uint64_t look_every_ns = 1'000'000'000;
   std::unique_lock lock(mutex_);
   while (!timer_stops_) {
-    const catalog::Clocks now = read_clocks();
-    const std::uint64_t mono = catalog_->next_due_mono_ns();
-    const std::int64_t wall = catalog_->next_due_wall_ns();
-    const bool due = (mono != 0 && mono <= now.mono_ns) || (wall != 0 && wall <= now.wall_ns);
-    if (due) {
+    const catalog::Clocks now = runtime_.read_clocks();
+    if (is_tick_due_locked(now)) {
       lock.unlock();
       submit(catalog::Tick{});
       lock.lock();
       continue;
     }
+    const std::uint64_t mono = catalog_->next_due_mono_ns();
+    const std::int64_t wall = catalog_->next_due_wall_ns();
     due_mono_ns_ = now.mono_ns + look_every_ns;
     if (mono != 0) due_mono_ns_ = std::min(due_mono_ns_, mono);
     if (wall != 0) {

@@ -68,7 +68,7 @@ class Ledger {
   template <typename Read>
   auto read(Read&& read) {
     const std::lock_guard lock(mutex_);
-    return std::forward<Read>(read)(std::as_const(*catalog_), read_clocks());
+    return std::forward<Read>(read)(std::as_const(*catalog_), runtime_.read_clocks());
   }
 
   // Calls `then(true)` once everything up to `lsn` is durable, at once if it is; `then(false)` when
@@ -94,6 +94,11 @@ class Ledger {
     journal_.drive();
   }
 
+  // What the ledger's threads do otherwise, for a runtime without: one batch, or an attempt at it;
+  // and a Tick, if one is due. [simulation]
+  Journal::Written write_journal() { return journal_.write_waiting(); }
+  bool tick_if_due();
+
   // Answers everyone who waits, waits for operations to end, flushes the journal. Whoever is not
   // answered by the deadline, or calls later, is told that the host stops.
   void stop(std::uint64_t deadline_ns);
@@ -109,8 +114,10 @@ class Ledger {
   void give_up(Held& held);
   void on_durable(std::uint64_t lsn);
   void arm_timer_locked();
+  bool is_tick_due_locked(const catalog::Clocks& now) const;
   void run_timer();
 
+  const Runtime runtime_;
   std::mutex mutex_;  // Round catalog_, last_lsn_, writing changes_, and due_.
   const std::unique_ptr<catalog::Catalog> catalog_;
   std::uint64_t last_lsn_ = catalog::restored_lsn;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <utility>
 
+#include "core/catalog/mutant.h"
 #include "core/observe/log.h"
 #include "core/plugin/host_services.h"
 #include "stream_recovery.h"
@@ -124,7 +125,8 @@ Result<Recovered> recover(const pm_repository_t* repository, const TierNames& na
     for (const catalog::CopyRecord& copy : record->copies) {
       const auto kept = adopt(tiers[copy.tier], names[copy.tier], *record, copy);
       if (!kept.ok()) return kept.status();
-      if (!*kept) found.gone.push_back({record->id, copy.generation});
+      const bool is_gone = !*kept && !catalog::is_planted(catalog::Mutant::gone_copy_is_believed);
+      if (is_gone) found.gone.push_back({record->id, copy.generation});
     }
     catalog.restore(*record);
     constexpr std::uint64_t progress_every = 100'000;

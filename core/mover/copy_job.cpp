@@ -25,9 +25,11 @@ namespace {
 constexpr std::uint64_t chunk_bytes_min = 64 << 10;
 constexpr std::uint64_t chunk_bytes_max = 4 << 20;
 constexpr std::size_t depth_max = 8;
-// Buffers on huge pages, where the kernel has some to spare: each chunk is one piece for the device
-// instead of hundreds.
+// Large buffers on huge pages, where the kernel has some to spare: each chunk is one piece for the
+// device instead of hundreds. A short copy takes no more than it needs: mapping 2 MiB costs more
+// than it.
 constexpr std::size_t huge_page_bytes = 2 << 20;
+constexpr std::size_t page_bytes = 4096;
 
 // A shorter copy delays calls less than its own change of threads would delay it.
 constexpr std::uint64_t background_bytes_min = 8 << 20;
@@ -130,11 +132,13 @@ class CopyJob {
 };
 
 bool CopyJob::prepare() {
-  const std::uint64_t bytes =
-      (depth_ * chunk_bytes_ + huge_page_bytes - 1) / huge_page_bytes * huge_page_bytes;
-  buffers_.reset(static_cast<std::byte*>(std::aligned_alloc(huge_page_bytes, bytes)));
+  const std::uint64_t needed = std::min(depth_ * chunk_bytes_, length_);
+  const std::size_t alignment = needed < huge_page_bytes ? page_bytes : huge_page_bytes;
+  const std::uint64_t bytes = (needed + alignment - 1) / alignment * alignment;
+  buffers_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, bytes)));
   if (buffers_ == nullptr) return false;
-  ::madvise(buffers_.get(), bytes, MADV_HUGEPAGE);  // A wish; without it all works, slower.
+  // A wish; without it all works, slower.
+  if (alignment == huge_page_bytes) ::madvise(buffers_.get(), bytes, MADV_HUGEPAGE);
   for (std::uint64_t index = 0; index < depth_; ++index) {
     ring_[index].job = this;
     ring_[index].buffer = buffers_.get() + index * chunk_bytes_;
@@ -296,7 +300,7 @@ CopyResult copy_bytes(const TierObject& source, const TierObject& target, std::u
     return job.finish_all();
   }
   if (std::chrono::steady_clock::now() >= background.starved_until.load()) {
-    background.pool.run_there([&job] {
+    background.pool->run_there([&job] {
       StarvationWatch watch;
       job.copy([&watch] { return watch.starved(); }, false);
     });

@@ -5,7 +5,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <pm/cpp/result.hpp>
+#include <utility>
 
 #include "core/catalog/payload.h"
 #include "worker_pool.h"
@@ -25,11 +27,11 @@ struct CopyResult {
   catalog::Checksum checksum;  // Of what was read.
 };
 
-// Threads of low priority, one for each copy at a time, and until when not to count on them.
+// Workers of low priority, one for each copy at a time, and until when not to count on them.
 struct Background {
-  explicit Background(std::uint32_t threads) : pool(threads, Priority::idle) {}
+  explicit Background(std::unique_ptr<Workers> workers) : pool(std::move(workers)) {}
 
-  WorkerPool pool;
+  std::unique_ptr<Workers> pool;
   std::atomic<std::chrono::steady_clock::time_point> starved_until{};
 };
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "core/catalog/mutant.h"
 #include "core/observe/failpoint.h"
 #include "core/plugin/host_services.h"
 #include "seal_job.h"
@@ -68,18 +69,17 @@ AllocateAnswer allocate_on(TierObject& object, const catalog::Object& wanted,
 }  // namespace
 
 Mover::Mover(const std::vector<MoverTier>& tiers,
-             std::function<void(const catalog::Command&)> report)
+             std::function<void(const catalog::Command&)> report, const MakeWorkers& make_workers)
     : report_(std::move(report)) {
   for (const MoverTier& setup : tiers) {
     pm_tier_info_t info{};
     info.size = sizeof info;
     setup.tier->get_info(setup.tier, &info);
-    tiers_.push_back({setup.tier, info.inline_bytes_max,
-                      std::make_unique<WorkerPool>(setup.workers, Priority::normal),
-                      std::make_unique<WorkerPool>(checks_max, Priority::normal),
-                      std::make_unique<WorkerPool>(moves_max, Priority::normal),
-                      std::make_unique<Background>(moves_max),
-                      std::make_unique<WorkerPool>(1, Priority::low)});
+    tiers_.push_back(
+        {setup.tier, info.inline_bytes_max, make_workers(setup.workers, Priority::normal),
+         make_workers(checks_max, Priority::normal), make_workers(moves_max, Priority::normal),
+         std::make_unique<Background>(make_workers(moves_max, Priority::idle)),
+         make_workers(1, Priority::low)});
   }
 }
 
@@ -89,7 +89,7 @@ void Mover::stop() {
   stopping_.store(true);
   // Each hands jobs to those below it.
   for (Tier& tier : tiers_) tier.movers->stop();
-  for (Tier& tier : tiers_) tier.copiers->pool.stop();
+  for (Tier& tier : tiers_) tier.copiers->pool->stop();
   for (Tier& tier : tiers_) tier.removers->stop();
   for (Tier& tier : tiers_) tier.checkers->stop();
   for (Tier& tier : tiers_) tier.workers->stop();
@@ -159,7 +159,8 @@ void Mover::report_removed(const catalog::RemoveEffect& effect, const catalog::O
   report_(catalog::Removed{effect.object.generation, outcome});
 }
 
-// Allocate, copy, seal; whatever fails, nothing stays on the target.
+// Allocate, copy, seal. When that fails, what there is of the target is removed at once, or later
+// if that fails, too.
 void Mover::move(const catalog::MoveEffect& effect) {
   PM_FAILPOINT("mover.before_move");
   catalog::Moved report;
@@ -175,17 +176,27 @@ void Mover::move(const catalog::MoveEffect& effect) {
                                        *tiers_[effect.target.tier].copiers, stopping_);
   PM_FAILPOINT("mover.after_copy");
   const pm_call_context_t context = no_deadline();
-  if (!copied.status.ok()) {
+  const bool is_copied =
+      copied.status.ok() || catalog::is_planted(catalog::Mutant::failed_copy_is_reported_good);
+  if (!is_copied) {
     report.outcome = {static_cast<std::int32_t>(copied.status.code()), copied.status.message()};
     report.source_is_bad = copied.source_is_bad;
   } else {
     report.checksum = copied.checksum;
-    report.outcome = outcome_of(
-        target.tier->seal(target.tier, &context, &target.id, &target.cookie, effect.target.length));
+    if (!catalog::is_planted(catalog::Mutant::moved_copy_is_not_sealed)) {
+      report.outcome = outcome_of(target.tier->seal(target.tier, &context, &target.id,
+                                                    &target.cookie, effect.target.length));
+    }
   }
   if (!report.outcome.ok()) {
-    target.tier->remove(target.tier, &context, &target.id, &target.cookie, effect.target.length);
+    const Status removed = take_error(target.tier->remove(target.tier, &context, &target.id,
+                                                          &target.cookie, effect.target.length));
+    report.target_remains = !removed.ok() && removed.code() != Code::not_found &&
+                            !catalog::is_planted(catalog::Mutant::half_made_copy_is_forgotten);
   }
+  const bool is_told =
+      report.outcome.ok() || !catalog::is_planted(catalog::Mutant::failed_move_is_not_reported);
+  if (!is_told) return;
   PM_FAILPOINT("mover.after_move");
   report_(report);
 }

@@ -27,7 +27,8 @@ struct MoverTier {
 class Mover {
  public:
   // `report` is called once for each effect, on any thread.
-  Mover(const std::vector<MoverTier>& tiers, std::function<void(const catalog::Command&)> report);
+  Mover(const std::vector<MoverTier>& tiers, std::function<void(const catalog::Command&)> report,
+        const MakeWorkers& make_workers = make_threads);
   ~Mover();
   Mover(const Mover&) = delete;
   Mover& operator=(const Mover&) = delete;
@@ -45,11 +46,11 @@ class Mover {
   struct Tier {
     const pm_tier_t* tier = nullptr;
     std::uint64_t inline_bytes_max = 0;
-    std::unique_ptr<WorkerPool> workers;
-    std::unique_ptr<WorkerPool> checkers;
-    std::unique_ptr<WorkerPool> movers;
-    std::unique_ptr<Background> copiers;   // One for each mover.
-    std::unique_ptr<WorkerPool> removers;  // Of what is large.
+    std::unique_ptr<Workers> workers;
+    std::unique_ptr<Workers> checkers;
+    std::unique_ptr<Workers> movers;
+    std::unique_ptr<Background> copiers;  // One for each mover.
+    std::unique_ptr<Workers> removers;    // Of what is large.
   };
 
   void allocate(const catalog::AllocateEffect& effect);

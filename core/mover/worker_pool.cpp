@@ -44,7 +44,11 @@ void WorkerPool::add(std::function<void()> job) {
   changed_.notify_one();
 }
 
-void WorkerPool::run_there(const std::function<void()>& job) {
+std::unique_ptr<Workers> make_threads(std::uint32_t threads, Priority priority) {
+  return std::make_unique<WorkerPool>(threads, priority);
+}
+
+void Workers::run_there(const std::function<void()>& job) {
   std::promise<void> done;
   add([&] {
     job();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -17,22 +18,34 @@ enum class Priority {
   idle,    // Only what nobody else wants; a processor busy with such a thread counts as free.
 };
 
-// Threads that do jobs, first come first served. The queue is bounded by those who fill it: each
-// payload has at most one operation and each copy at most one removal.
-class WorkerPool {
+// Who does jobs. The queue is bounded by those who fill it: each payload has at most one operation
+// and each copy at most one removal.
+class Workers {
  public:
-  WorkerPool(std::uint32_t threads, Priority priority);
-  ~WorkerPool();
-  WorkerPool(const WorkerPool&) = delete;
-  WorkerPool& operator=(const WorkerPool&) = delete;
-
-  void add(std::function<void()> job);
+  virtual ~Workers() = default;
+  virtual void add(std::function<void()> job) = 0;
+  // Does what is queued, also what the jobs add, and nothing after it.
+  virtual void stop() = 0;
 
   // Waits until the job is done.
   void run_there(const std::function<void()>& job);
+};
 
-  // Does what is queued, also what the jobs add, and ends the threads.
-  void stop();
+// Makes workers: threads, unless a simulation does their jobs.
+using MakeWorkers =
+    std::function<std::unique_ptr<Workers>(std::uint32_t threads, Priority priority)>;
+std::unique_ptr<Workers> make_threads(std::uint32_t threads, Priority priority);
+
+// Threads that do jobs, first come first served.
+class WorkerPool final : public Workers {
+ public:
+  WorkerPool(std::uint32_t threads, Priority priority);
+  ~WorkerPool() override;
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  void add(std::function<void()> job) override;
+  void stop() override;
 
  private:
   void run(Priority priority);

@@ -264,5 +264,28 @@ TEST(cancel, of_an_allocation_under_way_gives_the_block_back) {
   EXPECT_EQ(machine.charged(shm), 0u);
 }
 
+TEST(moves, what_a_failed_one_leaves_takes_its_room_until_it_is_removed) {
+  Machine machine;
+  machine.put(1, 5000);
+  Spill down;
+  down.id = make_id(1);
+  down.tier = disk;
+  machine.call(down);
+  const auto move = std::get<MoveEffect>(machine.effects.front());
+  machine.effects.clear();
+  Moved report;
+  report.operation = move.operation;
+  report.outcome = {14, "the disk does not answer"};
+  report.target_remains = true;
+  machine.apply(report);
+  EXPECT_EQ(machine.reply_to(machine.ticket)->reason, Reason::storage_error);
+  EXPECT_EQ(machine.see(1).tier, shm);
+  EXPECT_EQ(machine.charged(disk), 8 * kib) << "its room is given to others";
+  const auto removal = std::get<RemoveEffect>(machine.effects.front());
+  EXPECT_EQ(removal.object.generation, move.target.generation);
+  machine.do_effects();
+  EXPECT_EQ(machine.charged(disk), 0u);
+}
+
 }  // namespace
 }  // namespace pm::catalog::test

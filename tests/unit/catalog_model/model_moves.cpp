@@ -275,6 +275,7 @@ void Model::fail(std::uint64_t generation, const Moved& report) {
   }
   refuse_all(generation, why, &report.outcome);
   end(generation);
+  if (report.target_remains) doom(work.payload, {work.tier, generation}, work.length, 0);
   if (!work.orphaned && report.source_is_bad) {
     lose_copy(payloads_.at(work.payload), work.source_generation);
   }

@@ -66,7 +66,7 @@ constexpr Mistake mistakes[] = {
     {Mutant::stale_look_is_believed, "stale_look_is_believed"},
     {Mutant::tier_failure_is_not_recorded, "tier_failure_is_not_recorded"},
 };
-static_assert(std::size(mistakes) + 1 == static_cast<std::size_t>(Mutant::count));
+static_assert(std::size(mistakes) == static_cast<std::size_t>(Mutant::last_of_catalog));
 
 class PlantedMistake : public testing::TestWithParam<Mistake> {
  protected:

@@ -378,12 +378,14 @@ void RandomList::finish_move(const MoveEffect& effect, const Outcome& outcome) {
   if (!is_cookie_of(effect.source.cookie, effect.source.generation)) {
     differ("a move from a wrong cookie\n");
   }
-  Moved report{effect.operation, outcome, cookie_of(generation), {}, false};
+  Moved report{effect.operation, outcome, cookie_of(generation), {}};
   if (outcome.ok()) {
     objects_[generation] = effect.target;
     report.checksum = checksum_of(ChecksumKind::xxh3_128, generation);
-  } else if (one_in(3)) {
-    report.source_is_bad = true;
+  } else {
+    report.source_is_bad = one_in(3);
+    report.target_remains = one_in(3);
+    if (report.target_remains) objects_[generation] = effect.target;
   }
   apply(report, 0, generation);
 }

@@ -99,7 +99,7 @@ class CopyTest : public testing::TestWithParam<std::tuple<bool, bool, std::size_
   Background& background() { return background_; }
 
  private:
-  Background background_{1};
+  Background background_{make_threads(1, Priority::idle)};
 };
 
 TEST_P(CopyTest, copies_every_byte_and_gives_the_same_checksum) {
@@ -244,7 +244,7 @@ TEST(CopyOnABusyProcessorTest, goes_on_without_the_background) {
   FakeTier target(bytes, false);
   for (std::size_t at = 0; at < bytes; at += 4096) source.content[at] = std::byte{7};
   const BusyProcessor busy;
-  Background background(1);
+  Background background(make_threads(1, Priority::idle));
   const std::atomic<bool> stopping{false};
   const CopyResult result =
       copy_bytes(source.object(), target.object(), bytes, {}, background, stopping);
@@ -253,7 +253,7 @@ TEST(CopyOnABusyProcessorTest, goes_on_without_the_background) {
 
   // Not again the seconds that it takes to see that the background starves.
   background.starved_until = std::chrono::steady_clock::now() + std::chrono::hours(1);
-  background.pool.stop();  // Would not run it.
+  background.pool->stop();  // Would not run it.
   const CopyResult again =
       copy_bytes(target.object(), source.object(), bytes, result.checksum, background, stopping);
   EXPECT_TRUE(again.status.ok()) << again.status.to_string();

@@ -1,0 +1,129 @@
+#include "sim_engine.h"
+
+#include <utility>
+
+#include "core/ledger/recovery.h"
+
+namespace pm::simulation {
+
+namespace {
+
+constexpr std::uint64_t second_ns = 1'000'000'000;
+constexpr std::uint32_t waiters_max = 8;
+
+catalog::Limits limits_for(const World& world) {
+  catalog::Limits limits;
+  limits.lease_default_ns = 5 * second_ns;
+  limits.lease_max_ns = world.lease_max_ns;
+  limits.waiters_max = waiters_max;
+  limits.wait_max_ns = 4 * second_ns;
+  limits.uncommitted_max_ns = 30 * second_ns;
+  limits.orphan_grace_ns = 3 * second_ns;
+  // As the host does it: leases of the life before may still run.
+  limits.quarantine_until_ns = sim_clocks.mono_ns + world.lease_max_ns;
+  return limits;
+}
+
+std::vector<catalog::TierFacts> facts_of(const World& world) {
+  std::vector<catalog::TierFacts> facts;
+  for (std::size_t at = 0; at < world.tiers.size(); ++at) {
+    const pm_tier_t* tier = world.tiers[at]->abi();
+    pm_tier_info_t info{};
+    info.size = sizeof info;
+    tier->get_info(tier, &info);
+    std::uint8_t traits = 0;
+    if ((info.traits & PM_TIER_KEEPS_BYTES) != 0) traits |= catalog::traits_keeps_bytes;
+    if ((info.traits & PM_TIER_SURVIVES_PROCESS) != 0) traits |= catalog::traits_survives_process;
+    if ((info.traits & PM_TIER_SURVIVES_POWER) != 0) traits |= catalog::traits_survives_power;
+    const bool is_last_that_keeps = at + 2 >= world.tiers.size();
+    const auto below = static_cast<catalog::TierIndex>(at + 1);
+    facts.push_back({traits, static_cast<std::int32_t>(10 * (at + 1)), info.capacity_bytes,
+                     info.charge_granularity_bytes, is_last_that_keeps ? catalog::no_tier : below,
+                     false});
+  }
+  return facts;
+}
+
+}  // namespace
+
+class SimEngine::QueuedWorkers final : public mover::Workers {
+ public:
+  explicit QueuedWorkers(SimEngine& engine) : engine_(engine) {}
+  void add(std::function<void()> job) override { engine_.jobs_.push_back(std::move(job)); }
+  void stop() override {}
+
+ private:
+  SimEngine& engine_;
+};
+
+SimEngine::SimEngine(World& world, Trouble& trouble) : world_(world), trouble_(trouble) {
+  const pm_repository_state_t state = world.repository.open(ledger::schema());
+  std::vector<const pm_tier_t*> tiers;
+  std::vector<mover::MoverTier> mover_tiers;
+  std::vector<std::string> trusted;
+  for (std::size_t at = 0; at < world.tiers.size(); ++at) {
+    names_.push_back("tier" + std::to_string(at));
+    tiers.push_back(world.tiers[at]->abi());
+    mover_tiers.push_back({tiers.back(), 1});
+    tiers_to_scan_.push_back(at);
+  }
+  // An operator looks into a tier that failed, now and then.
+  if (trouble.dice().one_in(2)) trusted = names_;
+  auto catalog =
+      std::make_unique<catalog::Catalog>(limits_for(world), facts_of(world), state.epoch);
+  const auto found = ledger::recover(world.repository.abi(), names_, tiers, trusted, *catalog);
+  if (!found.ok()) {
+    refusal_ = found.status().message();
+    return;
+  }
+  mover_ = std::make_unique<mover::Mover>(
+      mover_tiers, [this](const catalog::Command& report) { reports_.push_back(report); },
+      [this](std::uint32_t, mover::Priority) { return std::make_unique<QueuedWorkers>(*this); });
+  ledger::JournalOptions options;
+  options.runtime = {[] { return sim_clocks; }, false};
+  ledger_ = std::make_unique<ledger::Ledger>(
+      std::move(catalog), options, world.repository.abi(), state.epoch, state.last_sequence, names_,
+      [this](catalog::Effect effect) { mover_->run(std::move(effect)); },
+      [this](const Status&) { is_dead_ = true; });
+  for (const catalog::Mounted& mounted : found->mounted) ledger_->submit(mounted);
+  for (const catalog::CopyGone& gone : found->gone) ledger_->submit(gone);
+}
+
+SimEngine::~SimEngine() = default;
+
+// The oldest, or a later one.
+template <typename Things>
+typename Things::value_type SimEngine::take(Things& things, Fault late) {
+  const std::size_t at = trouble_.dice().one_in(2) ? 0 : trouble_.dice().pick(things.size());
+  if (at > 0) trouble_.count(late);
+  auto taken = std::move(things[at]);
+  things.erase(things.begin() + static_cast<std::ptrdiff_t>(at));
+  return taken;
+}
+
+bool SimEngine::do_a_job() {
+  if (jobs_.empty()) return false;
+  take(jobs_, Fault::late_job)();
+  return true;
+}
+
+bool SimEngine::deliver_a_report() {
+  if (reports_.empty()) return false;
+  ledger_->submit(take(reports_, Fault::late_report));
+  return true;
+}
+
+bool SimEngine::write_journal() {
+  return ledger_->write_journal() != ledger::Journal::Written::nothing;
+}
+
+bool SimEngine::look_for_orphans() {
+  if (tiers_to_scan_.empty()) return false;
+  const std::size_t at = tiers_to_scan_.front();
+  tiers_to_scan_.pop_front();
+  ledger::report_objects(world_.tiers[at]->abi(), static_cast<catalog::TierIndex>(at), *ledger_,
+                         never_);
+  return true;
+}
+
+}  // namespace pm::simulation
