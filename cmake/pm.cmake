@@ -42,18 +42,25 @@ if(PM_FAILPOINTS)
   add_compile_definitions(PM_FAILPOINTS=1)
 endif()
 
-# pm_add_plugin(NAME SOURCE... [LIBRARIES LIBRARY...])
+# pm_add_plugin(NAME [FOR_TESTS] SOURCE... [LIBRARIES LIBRARY...])
 # A module that sees sdk/include and nothing else of the project, and exports one symbol.
+# FOR_TESTS: it lies in a folder of its own, payload-manager-test, and is installed there only by
+# `cmake --install BUILD --component test`.
 function(pm_add_plugin name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "FOR_TESTS" "" "LIBRARIES")
+  set(folder payload-manager)
+  set(component COMPONENT runtime)
+  if(arg_FOR_TESTS)
+    set(folder payload-manager-test)
+    set(component COMPONENT test EXCLUDE_FROM_ALL)
+  endif()
   add_library(${name} MODULE ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE pm::sdk ${arg_LIBRARIES} Threads::Threads)
   set_target_properties(${name} PROPERTIES PREFIX ""
-    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/payload-manager)
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/${folder})
   target_link_options(${name} PRIVATE
     LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/plugin.map)
-  install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/payload-manager
-    COMPONENT runtime)
+  install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/${folder} ${component})
 endfunction()
 
 # pm_add_test(NAME SOURCE... [LIBRARIES LIBRARY...] [LABELS LABEL...] [TIMEOUT SECONDS]

@@ -8,10 +8,10 @@
 
 namespace pm::contract {
 
-const pm_plugin_entry_t* load_plugin(const std::string& name) {
+const pm_plugin_entry_t* load_plugin(const std::string& name, const std::string& folder) {
   const char* build = std::getenv("PM_BUILD_DIR");
   const std::string path =
-      std::string(build == nullptr ? "." : build) + "/lib/payload-manager/" + name + ".so";
+      std::string(build == nullptr ? "." : build) + "/lib/" + folder + "/" + name + ".so";
   void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library == nullptr) {
     std::fprintf(stderr, "%s\n", ::dlerror());
@@ -40,9 +40,10 @@ std::string sqlite_config(const std::string& path) {
 
 namespace {
 
-Subject subject_of(const std::string& plugin, std::string config, bool is_persistent) {
-  return {[plugin, config = std::move(config)]() -> const pm_repository_t* {
-            const pm_plugin_entry_t* entry = load_plugin(plugin);
+Subject subject_of(const std::string& plugin, std::string config, bool is_persistent,
+                   const std::string& folder = "payload-manager") {
+  return {[plugin, folder, config = std::move(config)]() -> const pm_repository_t* {
+            const pm_plugin_entry_t* entry = load_plugin(plugin, folder);
             if (entry == nullptr) return nullptr;
             return static_cast<const pm_repository_t*>(entry->create(test_host(), config.c_str()));
           },
@@ -55,6 +56,23 @@ Subject memory_subject() { return subject_of("repository-memory", "{}", false); 
 
 Subject sqlite_subject(const std::string& path) {
   return subject_of("repository-sqlite", sqlite_config(path), true);
+}
+
+namespace {
+
+Subject behind_faults(const std::string& plugin, const std::string& config, bool is_persistent) {
+  return subject_of("repository-fault",
+                    R"({"plugin": ")" + plugin + R"(", "fault": [], "schedule_file": "",)" +
+                        R"( "config": )" + config + "}",
+                    is_persistent, "payload-manager-test");
+}
+
+}  // namespace
+
+Subject memory_behind_faults_subject() { return behind_faults("repository-memory", "{}", false); }
+
+Subject sqlite_behind_faults_subject(const std::string& path) {
+  return behind_faults("repository-sqlite", sqlite_config(path), true);
 }
 
 }  // namespace pm::contract

@@ -10,7 +10,8 @@
 namespace pm::contract {
 
 // A plugin of the build, loaded once and kept; NULL when it cannot be loaded.
-const pm_plugin_entry_t* load_plugin(const std::string& name);
+const pm_plugin_entry_t* load_plugin(const std::string& name,
+                                     const std::string& folder = "payload-manager");
 
 // A folder of its own for one test, gone at the end. `parent` is the system's place for temporary
 // files when it is empty.
@@ -34,5 +35,9 @@ Subject memory_subject();
 
 // The store of repository-sqlite at `path`.
 Subject sqlite_subject(const std::string& path);
+
+// The same behind repository-fault, with nothing in its schedule.
+Subject memory_behind_faults_subject();
+Subject sqlite_behind_faults_subject(const std::string& path);
 
 }  // namespace pm::contract

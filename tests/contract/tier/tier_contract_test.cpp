@@ -8,12 +8,13 @@
 namespace pm::check {
 namespace {
 
-std::filesystem::path plugin(const std::string& file) {
+std::filesystem::path plugin(const std::string& file,
+                             const std::string& folder = "payload-manager") {
   const char* build = std::getenv("PM_BUILD_DIR");
-  return std::filesystem::path(build == nullptr ? "." : build) / "lib" / "payload-manager" / file;
+  return std::filesystem::path(build == nullptr ? "." : build) / "lib" / folder / file;
 }
 
-std::vector<Subject> subjects() {
+std::vector<Subject> real_tiers() {
   return {
       {"void", plugin("tier-void.so"), "{}"},
       {"shm_segment", plugin("tier-shm.so"),
@@ -24,6 +25,19 @@ std::vector<Subject> subjects() {
       {"disk", plugin("tier-disk.so"),
        R"({"root": "@DIRECTORY@/root", "capacity_bytes": @CAPACITY@})"},
   };
+}
+
+// The real ones, and each behind tier-fault with nothing in its schedule.
+std::vector<Subject> subjects() {
+  std::vector<Subject> all = real_tiers();
+  for (const Subject& real : real_tiers()) {
+    const std::string name = real.plugin.stem().string();
+    all.push_back({"fault_" + real.name, plugin("tier-fault.so", "payload-manager-test"),
+                   R"({"plugin": ")" + name + R"(", "schedule_file": "@DIRECTORY@/faults.toml",)" +
+                       R"( "config": )" + real.config + "}",
+                   real.allocate_flags});
+  }
+  return all;
 }
 
 class TierContract : public testing::TestWithParam<std::tuple<Subject, Rule>> {};
