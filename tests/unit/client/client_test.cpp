@@ -285,6 +285,7 @@ TEST(client, spill_gives_an_outcome_for_each_id) {
   ASSERT_TRUE(outcomes.ok()) << outcomes.status().to_string();
   ASSERT_EQ(outcomes->size(), 2U);
   EXPECT_EQ((*outcomes)[0].status.code(), Code::not_found);
+  EXPECT_EQ((*outcomes)[0].status.reason(), "PAYLOAD_NOT_FOUND");
   EXPECT_TRUE((*outcomes)[1].status.ok());
   ASSERT_TRUE((*outcomes)[1].descriptor.has_value());
   EXPECT_EQ((*outcomes)[1].descriptor->tier, Tier::disk);

@@ -161,6 +161,7 @@ class FakeServer::Catalog final : public services::PayloadCatalogService::Servic
       if (payload == nullptr) {
         result->set_error_message("no such payload");
         result->set_error_code(StatusCode::NOT_FOUND);
+        result->set_error_reason("PAYLOAD_NOT_FOUND");
         continue;
       }
       const auto status = server_.move(payload, core::TIER_DISK);

@@ -135,8 +135,9 @@ Result<SpillOutcome> spill_outcome_from(const catalog::SpillResult& message) {
   if (!id) return id.status();
   SpillOutcome outcome{*id, {}, std::nullopt};
   if (!message.ok()) {
-    outcome.status = Status::from_abi(message.error_code(), message.error_message());
-    if (outcome.status.ok()) outcome.status = {Code::unknown, message.error_message()};
+    const Code code = Status::from_abi(message.error_code(), {}).code();
+    outcome.status = {code == Code::ok ? Code::unknown : code, message.error_message(),
+                      message.error_reason()};
   }
   if (message.has_payload_descriptor()) {
     auto descriptor = descriptor_from(message.payload_descriptor());
