@@ -60,19 +60,22 @@ Subject sqlite_subject(const std::string& path) {
 
 namespace {
 
-Subject behind_faults(const std::string& plugin, const std::string& config, bool is_persistent) {
+Subject behind_faults(const std::string& plugin, const std::string& config, bool is_persistent,
+                      const std::string& schedule_file) {
   return subject_of("repository-fault",
-                    R"({"plugin": ")" + plugin + R"(", "fault": [], "schedule_file": "",)" +
-                        R"( "config": )" + config + "}",
+                    R"({"plugin": ")" + plugin + R"(", "fault": [], "schedule_file": ")" +
+                        schedule_file + R"(", "config": )" + config + "}",
                     is_persistent, "payload-manager-test");
 }
 
 }  // namespace
 
-Subject memory_behind_faults_subject() { return behind_faults("repository-memory", "{}", false); }
+Subject memory_behind_faults_subject() {
+  return behind_faults("repository-memory", "{}", false, {});
+}
 
-Subject sqlite_behind_faults_subject(const std::string& path) {
-  return behind_faults("repository-sqlite", sqlite_config(path), true);
+Subject sqlite_behind_faults_subject(const std::string& path, const std::string& schedule_file) {
+  return behind_faults("repository-sqlite", sqlite_config(path), true, schedule_file);
 }
 
 }  // namespace pm::contract

@@ -36,8 +36,9 @@ Subject memory_subject();
 // The store of repository-sqlite at `path`.
 Subject sqlite_subject(const std::string& path);
 
-// The same behind repository-fault, with nothing in its schedule.
+// The same behind repository-fault, whose schedule is a file that need not be there, or empty.
 Subject memory_behind_faults_subject();
-Subject sqlite_behind_faults_subject(const std::string& path);
+Subject sqlite_behind_faults_subject(const std::string& path,
+                                     const std::string& schedule_file = {});
 
 }  // namespace pm::contract

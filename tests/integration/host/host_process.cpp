@@ -69,27 +69,60 @@ void HostProcess::write_config() const {
       << "\"\nruntime_directory = \"" << socket().parent_path().string()
       << "\"\ndrain_ms_max = " << options_.drain_ms_max << "\n[plugins]\ndirectories = [\""
       << (build_directory() / "lib/payload-manager").string() << "\"";
+  if (options_.disk_faults || options_.repository_faults) {
+    out << ", \"" << (build_directory() / "lib/payload-manager-test").string() << "\"";
+  }
   if (!options_.plugin_directory.empty()) out << ", \"" << options_.plugin_directory << "\"";
   out << "]\n[limits]\nallocate_wait_ms_max = " << options_.allocate_wait_ms_max << '\n'
       << options_.limits << "[recovery]\norphan_grace_ms = " << options_.orphan_grace_ms
-      << "\nquarantine_ms = " << options_.quarantine_ms
-      << "\n[repository]\nplugin = \"org.payload-manager.repository-" << options_.repository
-      << "\"\n[repository.config]\n";
-  if (options_.repository == "sqlite") out << "path = \"${state_directory}/catalog.sqlite\"\n";
+      << "\nquarantine_ms = " << options_.quarantine_ms << '\n';
+  write_repository(out);
   out << "[[tier]]\nname = \"shm\"\nplugin = \"org.payload-manager.tier-shm\"\n"
       << "number = 2\nrank = 20\n[tier.config]\ncapacity_bytes = " << options_.shm_capacity_bytes
       << "\nslab_bytes = " << options_.slab_bytes << "\nprefix = \"" << prefix_ << "\"\n"
-      << options_.shm_keys
-      << "[[tier]]\nname = \"disk\"\nplugin = \"org.payload-manager.tier-disk\"\n"
-      << "number = 3\nrank = 30\n"
-      << options_.disk_keys << "[tier.config]\nroot = \"" << disk_root().string()
-      << "\"\ncapacity_bytes = " << options_.disk_capacity_bytes
-      << "\n[[tier]]\nname = \"void\"\nplugin = \"org.payload-manager.tier-void\"\n"
+      << options_.shm_keys;
+  write_disk(out);
+  out << "[[tier]]\nname = \"void\"\nplugin = \"org.payload-manager.tier-void\"\n"
       << "number = 5\nrank = 50\n[[frontend]]\nname = \"grpc\"\n"
       << "plugin = \"org.payload-manager.frontend-grpc\"\n[frontend.config]\nlisten = [\""
       << address() << "\"]\n"
       << options_.more;
   if (!out.flush()) throw std::runtime_error("cannot write " + config_file().string());
+}
+
+void HostProcess::write_repository(std::ostream& out) const {
+  const std::string& name = options_.repository;
+  out << "[repository]\nplugin = \"org.payload-manager.repository-"
+      << (options_.repository_faults ? "fault" : name) << "\"\n[repository.config]\n";
+  if (options_.repository_faults) {
+    out << "plugin = \"repository-" << name << "\"\nschedule_file = \""
+        << schedule_file("repository").string() << "\"\n[repository.config.config]\n";
+  }
+  if (name == "sqlite") out << "path = \"${state_directory}/catalog.sqlite\"\n";
+}
+
+void HostProcess::write_disk(std::ostream& out) const {
+  out << "[[tier]]\nname = \"disk\"\nplugin = \"org.payload-manager.tier-"
+      << (options_.disk_faults ? "fault" : "disk") << "\"\nnumber = 3\nrank = 30\n"
+      << options_.disk_keys << "[tier.config]\n";
+  if (options_.disk_faults) {
+    out << "plugin = \"tier-disk\"\nschedule_file = \"" << schedule_file("disk").string()
+        << "\"\n[tier.config.config]\n";
+  }
+  out << "root = \"" << disk_root().string()
+      << "\"\ncapacity_bytes = " << options_.disk_capacity_bytes << '\n';
+}
+
+fs::path HostProcess::schedule_file(const std::string& part) const {
+  return directory_ / (part + "-faults.toml");
+}
+
+void HostProcess::set_faults(const std::string& part, const std::string& toml) const {
+  const fs::path made = directory_ / "faults.new";
+  if (!(std::ofstream(made) << toml).flush()) {
+    throw std::runtime_error("cannot write " + made.string());
+  }
+  fs::rename(made, schedule_file(part));
 }
 
 void HostProcess::start(const Environment& environment, const std::vector<std::string>& arguments) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <iosfwd>
 #include <memory>
 #include <optional>
 #include <set>
@@ -36,7 +37,11 @@ struct HostOptions {
   std::string limits;            // More lines of [limits].
   std::string disk_keys;         // And of [[tier]] disk, before its configuration.
   std::string more;              // More sections.
-  std::string plugin_directory;  // One more, besides the one of the build.
+  std::string plugin_directory;  // One more, besides the ones of the build.
+  // The disk tier stands behind tier-fault, the repository behind repository-fault; both read what
+  // set_faults() wrote.
+  bool disk_faults = false;
+  bool repository_faults = false;
 };
 
 // One end of a program.
@@ -83,6 +88,9 @@ class HostProcess {
   HostOptions& options() { return options_; }
   const HostOptions& options() const { return options_; }
   void write_config() const;
+  // From the next call on, whether the host runs or not: a schedule of [[fault]]s in TOML.
+  void set_disk_faults(const std::string& toml) const { set_faults("disk", toml); }
+  void set_repository_faults(const std::string& toml) const { set_faults("repository", toml); }
 
   // Of this life, or of all of them.
   std::string log() const;
@@ -101,6 +109,11 @@ class HostProcess {
   std::uint64_t resident_bytes() const;
 
  private:
+  std::filesystem::path schedule_file(const std::string& part) const;
+  void set_faults(const std::string& part, const std::string& toml) const;
+  void write_repository(std::ostream& out) const;
+  void write_disk(std::ostream& out) const;
+
   HostOptions options_;
   std::filesystem::path directory_;
   std::string prefix_;  // Of the names in /dev/shm.
