@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "core/ledger/clocks.h"
 #include "google/protobuf/empty.pb.h"
 #include "ids.h"
 
@@ -91,10 +92,12 @@ bool read_page_size(const Invocation& invocation, std::int32_t asked, std::uint3
 }
 
 std::uint64_t wait_deadline_ns(const Invocation& invocation) {
-  // So much earlier than the client's own, that the answer arrives in time.
-  constexpr std::uint64_t margin_ns = 50'000'000;
+  // So much earlier than the client's own, that the answer arrives in time: on the wire gRPC rounds
+  // timeouts up to three digits (its timeout_encoding), so this one may be later by a hundredth.
   const std::uint64_t deadline = invocation.info->deadline_ns;
   if (deadline == 0) return 0;
+  const std::uint64_t left_ns = deadline - std::min(deadline, ledger::monotonic_now_ns());
+  const std::uint64_t margin_ns = 50'000'000 + left_ns / 100;
   return std::max(deadline, margin_ns + 1) - margin_ns;
 }
 
