@@ -172,6 +172,21 @@ TEST_F(DiskFaults, a_payload_can_be_read_while_its_spill_hangs) {
   expect_all_well();
 }
 
+// PAYLOAD-2
+TEST_F(DiskFaults, who_needs_room_while_spills_hang_is_refused_by_its_deadline) {
+  constexpr std::uint64_t count = shm_capacity_bytes / payload_bytes;
+  for (std::uint64_t n = 0; n < count; ++n) stored_on(client::Tier::ram, n);
+  host_.set_disk_faults(fault("hang", "write"));
+  client::Client hurried = host_.client(600);
+  for (int n = 0; n < 3; ++n) {
+    EXPECT_EQ(said(hurried.allocate(payload_bytes).status()), "RESOURCE_EXHAUSTED TIER_FULL");
+  }
+  EXPECT_EQ(*digest_of(client_, kept_.front().descriptor.id), kept_.front().digest);
+  host_.set_disk_faults("");
+  stored_on(client::Tier::ram, count);
+  expect_all_well();
+}
+
 TEST_F(DiskFaults, a_host_that_is_killed_while_moves_hang_has_all_payloads_afterwards) {
   const auto up = stored_on(client::Tier::ram, 1, long_payload_bytes);
   const auto down = stored_on(client::Tier::disk, 2);

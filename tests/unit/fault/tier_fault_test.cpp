@@ -387,8 +387,22 @@ TEST_F(FaultTier, transfers_that_hang_end_with_the_tier) {
   EXPECT_EQ(hung.status, PM_CANCELLED);
 }
 
-TEST_F(FaultTier, nothing_is_done_on_the_thread_of_a_caller_that_must_not_block) {
-  EXPECT_EQ(bench_.info().inline_bytes_max, 0u);
+TEST(FaultTierExtensions, that_nobody_knows_pass_through_with_the_data_of_the_inner_tier) {
+  struct Answer {
+    std::uint64_t (*get)(const pm_tier_t* tier);
+  };
+  Subject subject = faulty_disk();
+  subject.config = R"({"plugin": ")" + std::string(std::getenv("PM_EXTENDED_TIER")) + R"("})";
+  const Bench bench(subject);
+  const auto* answer =
+      static_cast<const Answer*>(bench.tier()->get_extension(bench.tier(), "org.example.answer/1"));
+  ASSERT_NE(answer, nullptr);
+  EXPECT_EQ(answer->get(bench.tier()), 42u);
+  // And those that the inner tier does not have are not there.
+  for (const char* id : {PM_TIER_ASYNC, PM_TIER_ENUMERATE, PM_TIER_UPLOAD}) {
+    EXPECT_EQ(bench.tier()->get_extension(bench.tier(), id), nullptr) << id;
+  }
+  EXPECT_EQ(bench.info().inline_bytes_max, 0u) << "a call may be late, so none is done inline";
 }
 
 // What create() says of a wrong configuration.
