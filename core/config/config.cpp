@@ -270,7 +270,8 @@ class Reader {
     for (const TierConfig& tier : config_.tiers) names.push_back(tier.name);
     for (std::size_t i = 0; i < config_.tiers.size(); ++i) {
       const TierConfig& tier = config_.tiers[i];
-      if (!tier.spill_to.has_value() || tier.spill_to->empty()) continue;
+      // One without a name is refused already, and cannot be found in the file by it.
+      if (!tier.spill_to.has_value() || tier.spill_to->empty() || tier.name.empty()) continue;
       const Origin& origin = spill_origin(tier.name);
       const auto target = std::find(names.begin(), names.end(), *tier.spill_to);
       if (target == names.end()) {

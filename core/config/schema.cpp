@@ -46,8 +46,22 @@ Status check_type(const json::value& type, const std::string& where) {
   return {};
 }
 
+// std::regex reads a number without looking whether it fits.
+bool has_long_number(std::string_view pattern) {
+  constexpr std::size_t digits_max = 9;
+  std::size_t digits = 0;
+  for (const char c : pattern) {
+    digits = c >= '0' && c <= '9' ? digits + 1 : 0;
+    if (digits > digits_max) return true;
+  }
+  return false;
+}
+
 Status check_pattern(const json::value& pattern, const std::string& where) {
   if (!pattern.is_string()) return refuse_schema(where, "pattern must be text");
+  if (has_long_number(view(pattern.get_string()))) {
+    return refuse_schema(where, "pattern has a number of more than 9 digits");
+  }
   try {
     const std::regex compiled(pattern.get_string().c_str(), std::regex::ECMAScript);
     return {};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <pm/cpp/utf8.hpp>
 #include <utility>
 
 namespace pm::config {
@@ -80,8 +81,15 @@ const char* type_name(const Value& value) {
 
 std::string quote(std::string_view text) {
   std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
+  while (!text.empty()) {
+    const char c = text.front();
+    // The environment may hold any bytes; TOML is UTF-8.
+    const std::size_t length = sdk::utf8_length(text);
+    const std::string_view sequence = text.substr(0, length);
+    text.remove_prefix(length == 0 ? 1 : length);
+    if (length == 0) {
+      out += "\\uFFFD";
+    } else if (c == '"' || c == '\\') {
       out += '\\';
       out += c;
     } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
@@ -89,7 +97,7 @@ std::string quote(std::string_view text) {
       std::snprintf(escaped, sizeof escaped, "\\u%04X", static_cast<unsigned char>(c));
       out += escaped;
     } else {
-      out += c;
+      out += sequence;
     }
   }
   return out + "\"";
