@@ -127,17 +127,22 @@ std::string write_labels(const catalog::Labels* labels) {
   return text;
 }
 
-std::shared_ptr<const catalog::Labels> read_labels(std::string_view text) {
-  if (text.empty()) return nullptr;
+// False: they are none of write_labels()'s, which come in the order of their keys.
+bool read_labels(std::string_view text, std::shared_ptr<const catalog::Labels>& out) {
+  out = nullptr;
+  if (text.empty()) return true;
   auto labels = std::make_shared<catalog::Labels>();
   while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(line.size() + 1, text.size()));
-    const std::size_t equals = std::min(line.find('='), line.size());
-    labels->push_back({std::string(line.substr(0, equals)),
-                       std::string(line.substr(std::min(equals + 1, line.size())))});
+    const std::size_t equals = line.find('=');
+    if (equals == std::string_view::npos) return false;
+    std::string key(line.substr(0, equals));
+    if (!labels->empty() && key <= labels->back().key) return false;
+    labels->push_back({std::move(key), std::string(line.substr(equals + 1))});
   }
-  return labels;
+  out = std::move(labels);
+  return true;
 }
 
 bool read_checksum(std::uint64_t kind, std::string_view bytes, catalog::Checksum& out) {
@@ -211,14 +216,14 @@ Status read_reply(std::string_view bytes, const TierNames& tiers, catalog::Reply
   view.cookie.length = static_cast<std::uint8_t>(cookie_bytes.size());
   std::memcpy(view.cookie.bytes.data(), cookie_bytes.data(), cookie_bytes.size());
   if (version == 1) return {};
-  view.additions.labels = read_labels(in.text());
+  bool good = read_labels(in.text(), view.additions.labels);
   view.additions.pinned = in.integer<std::uint8_t>() != 0;
   view.additions.pin_expires_at_ns = in.integer<std::int64_t>();
   reply.first_number = in.integer<std::uint64_t>();
   reply.last_number = in.integer<std::uint64_t>();
   reply.at_ns = in.integer<std::int64_t>();
   const auto kind = in.integer<std::uint8_t>();
-  const bool good = read_checksum(kind, in.text(), view.checksum);
+  good = read_checksum(kind, in.text(), view.checksum) && good;
   if (!good || !in.ok()) return {Code::data_loss, "a reply that ends too early"};
   return {};
 }
@@ -415,14 +420,20 @@ Result<catalog::PayloadRecord> read_payload(const pm_value_t* values, std::uint3
     PM_TRY(find_tier(more.text(), tiers, copy.tier));
     copy.generation = more.integer<std::uint64_t>();
     const bool good = read_cookie(more.text(), copy.cookie) && more.ok();
-    if (!good || copy.tier == catalog::no_tier) return damaged;
+    const bool is_another = std::none_of(
+        record.copies.begin(), record.copies.end(),
+        [&](const catalog::CopyRecord& other) { return other.generation == copy.generation; });
+    if (!good || !is_another || copy.generation == 0 || copy.tier == catalog::no_tier) {
+      return damaged;
+    }
     record.copies.push_back(copy);
   }
   if (record.copies.empty() != record.lost || record.size_bytes == 0) return damaged;
   catalog::Additions& additions = record.additions;
-  additions.labels = read_labels(in.text(labels));
+  if (!read_labels(in.text(labels), additions.labels)) return damaged;
   additions.pinned = (in.u64(flags) & flag_pinned) != 0;
-  additions.pin_expires_at_ns = in.i64(pin_expires_at_ns);
+  // Where there is no pin, there is none that ends.
+  if (additions.pinned) additions.pin_expires_at_ns = in.i64(pin_expires_at_ns);
   additions.has_metadata = (in.u64(flags) & flag_has_metadata) != 0;
   additions.has_children = (in.u64(flags) & flag_has_children) != 0;
   additions.last_event_at_ns = in.i64(last_event_at_ns);
@@ -449,6 +460,9 @@ Result<catalog::TierRecord> read_tier(const pm_value_t* values, std::uint32_t co
   const Fields in(values, count);
   catalog::TierRecord record;
   PM_TRY(find_tier(in.text(tier_name_field), tiers, record.tier));
+  if (record.tier == catalog::no_tier) {
+    return Status{Code::data_loss, "a record of kind 'tier' makes no sense"};
+  }
   record.failed = in.u64(failed) != 0;
   record.medium = std::string(in.text(medium));
   return record;
