@@ -37,7 +37,9 @@ std::uint64_t number_of(FilterField field, const catalog::View& view, std::int64
     case FilterField::state: return static_cast<std::uint64_t>(state_of(view));
     case FilterField::size_bytes: return view.size_bytes;
     case FilterField::age:
-      return static_cast<std::uint64_t>(std::max<std::int64_t>(now_ns - view.created_at_ns, 0));
+      // Unsigned, as the difference of a damaged time has no room in a signed number.
+      if (now_ns <= view.created_at_ns) return 0;
+      return static_cast<std::uint64_t>(now_ns) - static_cast<std::uint64_t>(view.created_at_ns);
     case FilterField::pinned: return view.additions.pinned ? 1 : 0;
     case FilterField::leases: return view.leases;
     case FilterField::priority: return static_cast<std::uint64_t>(view.retention.priority);
