@@ -12,6 +12,15 @@ Status mismatch(const PluginFile& file, const std::string& what) {
   return {Code::invalid_argument, file.path.string() + ": " + what, "PLUGIN_ENTRY"};
 }
 
+// Operators and their tools are shown these texts: in logs, in ListPlugins.
+bool is_plain(const char* text) {
+  std::size_t length = 0;
+  while (text[length] >= 0x20 && text[length] <= 0x7e) {
+    if (++length == kPluginTextBytesMax) return false;
+  }
+  return length > 0 && text[length] == '\0';
+}
+
 Status check_entry(const PluginFile& file, const pm_plugin_entry_t& entry) {
   const PluginIdentity& note = file.identity;
   if (entry.abi_major != note.abi_major || entry.abi_minor != note.abi_minor) {
@@ -35,6 +44,10 @@ Status check_entry(const PluginFile& file, const pm_plugin_entry_t& entry) {
     if (text.value == nullptr) {
       return mismatch(file, std::string("its descriptor has no `") + text.name + "`");
     }
+    if (!is_plain(text.value)) {
+      return mismatch(file, std::string("the `") + text.name +
+                                "` of its descriptor is not 1 to 255 printable ASCII characters");
+    }
   }
   if (note.id != descriptor.id || note.kind != descriptor.kind) {
     return mismatch(file, "its descriptor says " + std::string(descriptor.kind) + " " +
@@ -52,6 +65,12 @@ void keep(boost::dll::shared_library library) {
 
 }  // namespace
 
+Result<PluginLibrary> PluginLibrary::from_entry(const PluginFile& file,
+                                                const pm_plugin_entry_t& entry) {
+  PM_TRY(check_entry(file, entry));
+  return PluginLibrary(&entry, file.path);
+}
+
 Result<PluginLibrary> PluginLibrary::load(const PluginFile& file) {
   try {
     namespace dll = boost::dll;
@@ -62,8 +81,7 @@ Result<PluginLibrary> PluginLibrary::load(const PluginFile& file) {
     }
     const auto* entry = &library.get<const pm_plugin_entry_t>(PM_PLUGIN_ENTRY_SYMBOL);
     keep(std::move(library));
-    PM_TRY(check_entry(file, *entry));
-    return PluginLibrary(entry, file.path);
+    return from_entry(file, *entry);
   } catch (const std::exception& error) {
     return Status{Code::unavailable, file.path.string() + ": cannot be loaded: " + error.what(),
                   "PLUGIN_LOAD"};
