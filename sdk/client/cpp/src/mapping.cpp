@@ -58,7 +58,7 @@ Result<Opened> open_checked(bool is_memory, const std::string& name, std::uint64
                             Access access) {
   const int mode = access == Access::write ? O_RDWR : O_RDONLY;
   // O_NONBLOCK: a name that turns out to be a pipe must not hang the caller.
-  FileDescriptor file(is_memory ? ::shm_open(name.c_str(), mode, 0)
+  FileDescriptor file(is_memory ? ::shm_open(name.c_str(), mode | O_NONBLOCK, 0)
                                 : ::open(name.c_str(), mode | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (file.get() < 0) return system_error(errno, "cannot open " + name);
   struct stat info {};
