@@ -6,13 +6,14 @@ JOBS ?= $(shell nproc)
 SEED ?= 1
 SEEDS ?= 20000
 
-.PHONY: help setup demo test simulate sanitize perf format clean
+.PHONY: help setup demo test simulate sanitize torture perf format clean
 
 help:
 	@echo 'make demo      set up, build, and show the main job on a real file'
 	@echo 'make test      set up, build with assertions and failpoints, run every test'
 	@echo 'make simulate  run the engine under simulated faults: SEEDS=20000 of them from SEED=1 on'
 	@echo 'make sanitize  the same tests of core, plugins and clients under ASan+UBSan and TSan'
+	@echo 'make torture   what takes an hour: every part of tests/torture, or PART=fuzz alone'
 	@echo 'make perf      set up, build for release, measure (one JSON object a line)'
 	@echo 'make format    clang-format on every source'
 
@@ -40,6 +41,9 @@ simulate: setup
 sanitize: setup
 	@tests/run.sh asan
 	@tests/run.sh tsan
+
+torture: setup
+	@tests/torture/run.sh $(PART)
 
 perf: setup
 	@cmake --preset release -DPM_BUILD_TESTS=ON
