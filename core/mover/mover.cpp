@@ -6,6 +6,7 @@
 
 #include "core/catalog/mutant.h"
 #include "core/observe/failpoint.h"
+#include "core/observe/log.h"
 #include "core/plugin/host_services.h"
 #include "seal_job.h"
 
@@ -159,6 +160,17 @@ void Mover::report_removed(const catalog::RemoveEffect& effect, const catalog::O
   report_(catalog::Removed{effect.object.generation, outcome});
 }
 
+// A source that seems bad is read once more: one bad read must not cost a payload its last copy.
+CopyResult Mover::copy(const TierObject& source, const TierObject& target,
+                       const catalog::MoveEffect& effect) {
+  Background& background = *tiers_[effect.target.tier].copiers;
+  CopyResult copied =
+      copy_bytes(source, target, effect.source.length, effect.checksum, background, stopping_);
+  if (!copied.source_is_bad) return copied;
+  log::warn("mover", "a copy reads badly and is read again: " + copied.status.message());
+  return copy_bytes(source, target, effect.source.length, effect.checksum, background, stopping_);
+}
+
 // Allocate, copy, seal. When that fails, what there is of the target is removed at once, or later
 // if that fails, too.
 void Mover::move(const catalog::MoveEffect& effect) {
@@ -172,8 +184,7 @@ void Mover::move(const catalog::MoveEffect& effect) {
   report.outcome = std::move(allocated.outcome);
   report.cookie = allocated.cookie;
   if (!report.outcome.ok()) return report_(report);
-  const CopyResult copied = copy_bytes(source, target, effect.source.length, effect.checksum,
-                                       *tiers_[effect.target.tier].copiers, stopping_);
+  const CopyResult copied = copy(source, target, effect);
   PM_FAILPOINT("mover.after_copy");
   const pm_call_context_t context = no_deadline();
   const bool is_copied =

@@ -56,6 +56,8 @@ class Mover {
   void allocate(const catalog::AllocateEffect& effect);
   void seal(const catalog::SealEffect& effect);
   void move(const catalog::MoveEffect& effect);
+  CopyResult copy(const TierObject& source, const TierObject& target,
+                  const catalog::MoveEffect& effect);
   void remove(const catalog::RemoveEffect& effect);
   catalog::Outcome remove_copy(const catalog::RemoveEffect& effect) const;
   void report_removed(const catalog::RemoveEffect& effect, const catalog::Outcome& outcome);

@@ -268,10 +268,20 @@ TEST_F(DiskFaults, bytes_that_are_spoilt_on_their_way_up_are_never_served) {
   ASSERT_TRUE(allocated.ok());
   const client::PayloadId& id = allocated->id;
   ASSERT_TRUE(client_.commit(id, {}, {client::ChecksumAlgorithm::sha256}).ok());
-  host_.set_disk_faults(fault("corrupt", "read", "repeat = 'once'"));
+  host_.set_disk_faults(fault("corrupt", "read"));
   EXPECT_EQ(said(promote(id)), "DATA_LOSS CHECKSUM_MISMATCH");
   EXPECT_EQ(client_.stats()->tiers.at(0).copies, 0u);
   EXPECT_TRUE(client_.erase(id).ok());
+  expect_all_well();
+}
+
+TEST_F(DiskFaults, one_bad_read_costs_no_payload) {
+  const auto id = stored_on(client::Tier::ram, 1);
+  EXPECT_EQ(said(spill(id)), "OK ");
+  host_.set_disk_faults(fault("corrupt", "read", "repeat = 'once'"));
+  EXPECT_EQ(said(promote(id)), "OK ");
+  EXPECT_TRUE(host_.wait_log("takes effect", std::chrono::seconds(10)));
+  EXPECT_TRUE(host_.wait_log("is read again", std::chrono::seconds(10)));
   expect_all_well();
 }
 
