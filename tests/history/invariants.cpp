@@ -236,9 +236,9 @@ void check_whole(const Operations& operations, std::vector<Finding>& findings) {
       }
       const auto& [place, append] = found->second;
       const std::vector<std::string>& batch = append->asked.items;
-      const std::uint64_t first = operation->seen.number + at - place;
+      const std::uint64_t last = operation->seen.number + at + batch.size() - place;
       const bool more_is_shown = place + 1 < batch.size();
-      const bool ends_early = first + batch.size() > operation->seen.next_offset;
+      const bool ends_early = last > operation->seen.next_offset;
       const bool goes_on =
           at + 1 == items.size() || !more_is_shown || items[at + 1] == batch[place + 1];
       if (ends_early || !goes_on) return find(findings, "entries_stay", *append, *operation);

@@ -15,6 +15,8 @@ Place shown(const State& state) {
   return state.on_disk ? Place::disk : Place::nowhere;
 }
 
+bool changes_nothing(Kind kind) { return kind == Kind::resolve || kind == Kind::get_metadata; }
+
 bool is_move(Kind kind) { return kind == Kind::promote || kind == Kind::spill; }
 
 template <typename Value>
@@ -77,13 +79,15 @@ PayloadModel::PayloadModel(const std::vector<const Operation*>& operations) {
 
 void PayloadModel::add_points(std::int64_t end_of_life_ns, std::uint32_t step) {
   const Operation& operation = *steps_[step].operation;
-  const bool known = operation.outcome != Outcome::unknown;
-  const std::int64_t end_ns = known ? operation.returned_ns : end_of_life_ns;
-  const bool twice = is_move(operation.kind) && operation.outcome != Outcome::refused;
-  // A refusal is one look; bytes read under a lease are held against the lease (invariants.h).
-  if (operation.kind == Kind::read) return;
-  points_.push_back({operation.invoked_ns, end_ns, step, 0});
-  if (twice) points_.push_back({operation.invoked_ns, end_ns, step, 1});
+  const bool unknown = operation.outcome == Outcome::unknown;
+  // Bytes read under a lease are held against the lease (invariants.cpp).
+  if (operation.kind == Kind::read || (unknown && changes_nothing(operation.kind))) return;
+  const std::int64_t end_ns = unknown ? end_of_life_ns : operation.returned_ns;
+  points_.push_back({operation.invoked_ns, end_ns, step, 0, unknown});
+  // A refusal is one look.
+  if (is_move(operation.kind) && operation.outcome != Outcome::refused) {
+    points_.push_back({operation.invoked_ns, end_ns, step, 1, unknown});
+  }
 }
 
 std::uint32_t PayloadModel::number_of(const std::string& text) const {
@@ -112,9 +116,7 @@ void PayloadModel::next(const State& state, const Point& point,
     return;
   }
   State after = state;
-  const bool applied = apply(after, step, point.part);
-  if (operation.outcome == Outcome::unknown) successors.push_back(state);
-  if (applied) successors.push_back(std::move(after));
+  if (apply(after, step, point.part)) successors.push_back(std::move(after));
 }
 
 // Allocations and leases die with the host, and so does a move that it had not finished.
@@ -172,7 +174,10 @@ bool PayloadModel::apply(State& state, const Step& step, std::uint32_t part) con
     answer.request = step.request;
     answer.survives =
         changed && (before.phase == Phase::committed || step.operation->kind == Kind::commit);
-    state.answers.push_back(answer);
+    // In order, so that it does not matter which way led here.
+    const auto at = std::find_if(state.answers.begin(), state.answers.end(),
+                                 [&](const auto& other) { return other.request > answer.request; });
+    state.answers.insert(at, answer);
   }
   return true;
 }
@@ -238,9 +243,16 @@ bool PayloadModel::lease(State& state, const Step& step) const {
   if (operation.outcome == Outcome::ok) {
     held.perhaps_until_ns = operation.returned_ns + operation.asked.duration_ns;
   } else {
-    held.surely_until_ns = operation.invoked_ns;  // Its client may have let it go.
+    // Its client does not know it, so all of them are as good as one.
+    held.surely_until_ns = 0;
+    held.lease = 0;
   }
-  state.leases.push_back(held);
+  const auto at = std::find_if(state.leases.begin(), state.leases.end(), [&](const Held& other) {
+    return std::pair(other.lease, other.place) >= std::pair(held.lease, held.place);
+  });
+  const bool known =
+      at != state.leases.end() && held.lease == 0 && at->lease == 0 && at->place == held.place;
+  if (!known) state.leases.insert(at, held);
   return true;
 }
 

@@ -14,12 +14,14 @@
 
 namespace pm::history {
 
-// One point at which something took effect, between `called_ns` and `returned_ns`.
+// One point at which something took effect, between `called_ns` and `returned_ns`. One that is
+// optional may never have done so; what is called at or after its return is too late for it.
 struct Point {
   std::int64_t called_ns = 0;
   std::int64_t returned_ns = 0;
   std::uint32_t step = 0;  // For the model.
   std::uint32_t part = 0;
+  bool optional = false;
 };
 
 struct SearchResult {
@@ -75,10 +77,12 @@ class Search {
   Search(const Model& model, const std::vector<Point>& points) : model_(model), points_(points) {}
 
   SearchResult run() {
-    stack_.push_back(open({}, model_.initial()));
+    const auto needed = std::count_if(points_.begin(), points_.end(),
+                                      [](const Point& point) { return !point.optional; });
+    stack_.push_back(open({}, model_.initial(), 0, static_cast<std::uint32_t>(needed)));
     while (!stack_.empty()) {
       Frame& frame = stack_.back();
-      if (frame.done_count == points_.size()) {
+      if (frame.needed == 0) {
         result_.linearizable = true;
         return std::move(result_);
       }
@@ -96,27 +100,28 @@ class Search {
   struct Frame {
     DoneSet done;
     State state;
-    std::uint32_t done_count = 0;
+    std::int64_t now_ns = 0;   // The latest call of what is done.
+    std::uint32_t needed = 0;  // Points that must still be done.
     std::uint32_t candidate = 0;
     std::int64_t latest_ns = 0;  // What is called later cannot be next.
     std::vector<State> successors;
   };
 
-  Frame open(DoneSet done, State state) const {
-    Frame frame{std::move(done), std::move(state), 0, 0, 0, {}};
-    frame.candidate = frame.done.first_open();
-    frame.latest_ns = latest(frame);
-    return frame;
-  }
-
-  // The earliest return of those that are open.
-  std::int64_t latest(const Frame& frame) const {
-    std::int64_t earliest = INT64_MAX;
-    for (std::uint32_t at = frame.candidate; at < points_.size(); ++at) {
-      if (points_[at].called_ns > earliest) break;
-      if (!frame.done.has(at)) earliest = std::min(earliest, points_[at].returned_ns);
+  // What can no longer happen is as good as done.
+  Frame open(DoneSet done, State state, std::int64_t now_ns, std::uint32_t needed) const {
+    Frame frame{std::move(done), std::move(state), now_ns, needed, 0, INT64_MAX, {}};
+    for (std::uint32_t at = frame.done.first_open(); at < points_.size(); ++at) {
+      const Point& point = points_[at];
+      if (point.called_ns > frame.latest_ns) break;
+      if (frame.done.has(at)) continue;
+      if (!point.optional) {
+        frame.latest_ns = std::min(frame.latest_ns, point.returned_ns);
+      } else if (point.returned_ns <= now_ns) {
+        frame.done.add(at);
+      }
     }
-    return earliest;
+    frame.candidate = frame.done.first_open();
+    return frame;
   }
 
   // Goes one deeper; false: everything was tried here.
@@ -125,29 +130,32 @@ class Search {
       while (!frame.successors.empty()) {
         State state = std::move(frame.successors.back());
         frame.successors.pop_back();
+        const std::uint32_t chosen = frame.candidate - 1;
+        const Point& point = points_[chosen];
         DoneSet done = frame.done;
-        done.add(frame.candidate - 1);
-        if (!is_new(done, state)) continue;
-        const std::uint32_t count = frame.done_count + 1;
-        order_.push_back(frame.candidate - 1);
+        done.add(chosen);
+        Frame deeper =
+            open(std::move(done), std::move(state), std::max(frame.now_ns, point.called_ns),
+                 frame.needed - (point.optional ? 0 : 1));
+        if (!is_new(deeper)) continue;
+        order_.push_back(chosen);
         if (order_.size() > result_.best.size()) result_.best = order_;
-        Frame deeper = open(std::move(done), std::move(state));
-        deeper.done_count = count;
         stack_.push_back(std::move(deeper));
         return true;
       }
       if (frame.candidate >= points_.size()) return false;
-      const Point& point = points_[frame.candidate];
-      if (point.called_ns > frame.latest_ns) return false;
-      if (!frame.done.has(frame.candidate)) model_.next(frame.state, point, frame.successors);
+      if (points_[frame.candidate].called_ns > frame.latest_ns) return false;
+      if (!frame.done.has(frame.candidate)) {
+        model_.next(frame.state, points_[frame.candidate], frame.successors);
+      }
       ++frame.candidate;
     }
   }
 
-  bool is_new(const DoneSet& done, const State& state) {
+  bool is_new(const Frame& frame) {
     key_.clear();
-    done.write_to(key_);
-    model_.write_to(state, key_);
+    frame.done.write_to(key_);
+    model_.write_to(frame.state, key_);
     ++result_.tried;
     return seen_.insert(key_).second;
   }

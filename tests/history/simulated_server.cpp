@@ -105,12 +105,7 @@ void SimulatedServer::crash() {
 SimulatedServer::Reply SimulatedServer::refuse(Operation& operation, Refusal refusal) {
   operation.outcome = Outcome::refused;
   operation.refusal = refusal;
-  return {false, 0};
-}
-
-SimulatedServer::Reply SimulatedServer::not_found(Operation& operation) {
-  refuse(operation, Refusal::not_found);
-  return {false, has(Bug::dirty_refusal) ? 0 : erased_lsn_};
+  return {false, has(Bug::dirty_refusal) ? 0 : lsn_};
 }
 
 void SimulatedServer::show(Operation& operation, const Object& object) const {
@@ -138,7 +133,8 @@ SimulatedServer::Reply SimulatedServer::execute(Operation& operation) {
       // META-8: what it had merged then is not kept.
       const Asked& asked = operation.asked;
       if (asked.merge && (asked.data.empty() || asked.schema.empty())) {
-        if (object == objects_.end() || !object->second.there) return not_found(operation);
+        if (object == objects_.end() || !object->second.there)
+          return refuse(operation, Refusal::not_found);
         operation.seen.data = object->second.data;
         operation.seen.schema = object->second.schema;
         return {false, object->second.lsn};
@@ -182,7 +178,7 @@ SimulatedServer::Reply SimulatedServer::act(Operation& operation) {
       return shown(operation, cached->second);
     }
     if (operation.kind == Kind::unpin) return {false, erased_lsn_};
-    return not_found(operation);
+    return refuse(operation, Refusal::not_found);
   }
   Object& object = found->second;
   switch (operation.kind) {
@@ -215,8 +211,7 @@ SimulatedServer::Reply SimulatedServer::create(Operation& operation) {
 
 SimulatedServer::Reply SimulatedServer::commit(Operation& operation, Object& object) {
   if (object.committed && !has(Bug::commit_acts_twice)) {
-    refuse(operation, Refusal::already_committed);
-    return {false, object.lsn};
+    return refuse(operation, Refusal::already_committed);
   }
   const bool first = !object.committed;
   object.committed = true;
@@ -229,8 +224,7 @@ SimulatedServer::Reply SimulatedServer::commit(Operation& operation, Object& obj
 
 SimulatedServer::Reply SimulatedServer::erase(Operation& operation, Object& object) {
   if (operation.kind == Kind::abort && object.committed) {
-    refuse(operation, Refusal::already_committed);
-    return {false, object.lsn};
+    return refuse(operation, Refusal::already_committed);
   }
   const bool leased = !object.leases.empty() && !has(Bug::delete_ignores_lease);
   if (leased && !operation.asked.force) return refuse(operation, Refusal::leased);
@@ -261,8 +255,7 @@ SimulatedServer::Reply SimulatedServer::renew(Operation& operation) {
   const bool counts =
       object != objects_.end() && object->second.leases.count(operation.asked.lease) != 0;
   if (counts || has(Bug::renew_after_forced_delete)) return {false, 0};
-  refuse(operation, Refusal::lease_not_found);
-  return {false, lsn_};
+  return refuse(operation, Refusal::lease_not_found);
 }
 
 SimulatedServer::Reply SimulatedServer::begin_move(Operation& operation, Object& object) {
@@ -282,7 +275,7 @@ SimulatedServer::Reply SimulatedServer::begin_move(Operation& operation, Object&
 
 SimulatedServer::Reply SimulatedServer::finish(Operation& operation) {
   const auto found = objects_.find(operation.subject);
-  if (found == objects_.end() || !found->second.there) return not_found(operation);
+  if (found == objects_.end() || !found->second.there) return refuse(operation, Refusal::not_found);
   Object& object = found->second;
   object.moving = false;
   object.old_revision = object.revision;
@@ -378,7 +371,10 @@ SimulatedServer::Reply SimulatedServer::stream(Operation& operation) {
   Stream& log = streams_[operation.subject];
   if (operation.kind == Kind::read_stream) {
     if (!log.there) return refuse(operation, Refusal::not_found);
-    operation.seen.items = log.items;
+    constexpr std::size_t entries_max = 16;
+    operation.seen.number = log.items.size() - std::min(log.items.size(), entries_max);
+    operation.seen.items.assign(
+        log.items.begin() + static_cast<std::ptrdiff_t>(operation.seen.number), log.items.end());
     operation.seen.next_offset = log.items.size();
     return {false, lsn_};
   }

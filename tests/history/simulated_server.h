@@ -29,7 +29,7 @@ enum class Bug : std::uint8_t {
   request_executed_twice,      // Request ids are forgotten with the host.
   repeat_answered_anew,        // A repeat is answered with what is true now.
   dirty_read,                  // A read does not wait for what it shows to be durable.
-  dirty_refusal,               // "Not found" does not wait for the delete to be durable.
+  dirty_refusal,               // A refusal does not wait for what it shows to be durable.
   noop_acknowledged_early,     // An unpin that finds nothing to do does not wait for who did it.
   lease_before_commit,         // What is being written can be leased.
   delete_ignores_lease,        // A leased payload is deleted unasked.
@@ -120,7 +120,6 @@ class SimulatedServer {
   bool strikes(Bug bug) { return bug_ == bug && random_() % 2 == 0; }
 
   Reply refuse(Operation& operation, Refusal refusal);
-  Reply not_found(Operation& operation);
   Reply act(Operation& operation);
   Reply create(Operation& operation);
   Reply commit(Operation& operation, Object& object);
@@ -159,8 +158,9 @@ struct SimulationOptions {
   Bug bug = Bug::none;
   std::uint32_t clients = 6;
   std::uint64_t operations = 400;
-  std::uint64_t payloads = 5;       // At a time.
-  std::uint64_t crash_every = 120;  // Operations, on average; 0: never.
+  std::uint64_t payloads = 5;        // At a time.
+  std::uint64_t crash_every = 120;   // Operations, on average; 0: never.
+  std::uint64_t journal_every = 20;  // Ticks, on average.
 };
 History simulate(const SimulationOptions& options);
 

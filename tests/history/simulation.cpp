@@ -46,7 +46,7 @@ class Simulation {
   void tick() {
     ++now_;
     if (options_.crash_every != 0 && one_in(options_.crash_every * 4)) return crash();
-    if (one_in(20)) write_journal();
+    if (one_in(options_.journal_every)) write_journal();
     const auto number = static_cast<std::uint32_t>(random_() % clients_.size());
     Client& client = clients_[number];
     switch (client.stage) {

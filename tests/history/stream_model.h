@@ -1,7 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "operation.h"
@@ -15,6 +18,9 @@ namespace pm::history {
 class StreamModel {
  public:
   explicit StreamModel(const std::vector<const Operation*>& operations) : operations_(operations) {
+    for (const Operation* operation : operations) {
+      if (!operation->request.empty()) ++uses_[operation->request];
+    }
     std::int64_t end_of_life_ns = never_ns;
     for (std::size_t at = operations.size(); at-- > 0;) {
       const Operation& operation = *operations[at];
@@ -22,9 +28,10 @@ class StreamModel {
         end_of_life_ns = operation.invoked_ns;
         continue;
       }
-      const bool known = operation.outcome != Outcome::unknown;
-      points_.push_back({operation.invoked_ns, known ? operation.returned_ns : end_of_life_ns,
-                         static_cast<std::uint32_t>(at), 0});
+      const bool unknown = operation.outcome == Outcome::unknown;
+      if (unknown && operation.kind == Kind::read_stream) continue;
+      points_.push_back({operation.invoked_ns, unknown ? end_of_life_ns : operation.returned_ns,
+                         static_cast<std::uint32_t>(at), 0, unknown});
     }
     std::stable_sort(points_.begin(), points_.end(),
                      [](const Point& a, const Point& b) { return a.called_ns < b.called_ns; });
@@ -42,12 +49,10 @@ class StreamModel {
 
   void next(const State& state, const Point& point, std::vector<State>& successors) const {
     const Operation& operation = *operations_[point.step];
-    const bool ok = operation.outcome == Outcome::ok;
     if (operation.outcome == Outcome::refused) {
       if (operation.refusal != Refusal::not_found || !state.exists) successors.push_back(state);
       return;
     }
-    if (!ok) successors.push_back(state);
     State after = state;
     switch (operation.kind) {
       case Kind::create_stream: after.exists = true; break;
@@ -73,23 +78,22 @@ class StreamModel {
   }
 
  private:
-  static bool append(State& state, const Operation& operation) {
+  bool append(State& state, const Operation& operation) const {
     if (!state.exists) return false;
     const bool ok = operation.outcome == Outcome::ok;
-    if (!operation.request.empty()) {
-      for (const auto& [request, offset] : state.answers) {
-        if (request == operation.request) return !ok || operation.seen.number == offset;
-      }
+    const auto uses = uses_.find(operation.request);
+    const bool repeated = uses != uses_.end() && uses->second > 1;
+    for (const auto& [request, offset] : state.answers) {
+      if (request == operation.request) return !ok || operation.seen.number == offset;
     }
     if (ok && operation.seen.number != state.next_offset) return false;
-    // Only those that were not answered, or late, are ever sent again.
-    if (!operation.request.empty())
-      state.answers.emplace_back(operation.request, state.next_offset);
+    if (repeated) state.answers.emplace_back(operation.request, state.next_offset);
     state.next_offset += operation.asked.items.size();
     return true;
   }
 
   const std::vector<const Operation*>& operations_;
+  std::map<std::string, int> uses_;  // Of each request id.
   std::vector<Point> points_;
 };
 
