@@ -67,6 +67,8 @@ struct Asked {
   std::string data;                // set_metadata
   std::string schema;              // set_metadata
   std::vector<std::string> items;  // append
+  std::string payload;             // append: what the entries name.
+  std::uint64_t offset = 0;        // read_stream
 };
 
 struct Seen {
