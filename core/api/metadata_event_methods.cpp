@@ -130,18 +130,17 @@ void list_payload_metadata_events(const Services& services, const Invocation& in
   const catalog::Described described = services.ledger.read(
       [&](const Catalog& catalog, const Clocks& now) { return catalog.describe(page.id, now); });
   const ErrorFacts facts{{"payload", to_text(page.id)}};
-  if (described.reason != catalog::Reason::none) {
-    return reply_error(invocation, described.reason, facts);
-  }
   page.total = described.metadata_events;
-  services.reader.after(described.lsn, [invocation = kept(invocation), page, facts,
-                                        &reader = services.reader](bool can_read) {
-    if (!can_read) return reply_error(invocation, catalog::Reason::shutting_down, facts);
-    if (page.after >= page.total) {
-      return reply_message(invocation, wire::ListPayloadMetadataEventsResponse());
-    }
-    reply_page(invocation, reader, page);
-  });
+  services.reader.after(
+      described.lsn, [invocation = kept(invocation), page, facts, reason = described.reason,
+                      &reader = services.reader](bool can_read) {
+        if (!can_read) return reply_error(invocation, catalog::Reason::shutting_down, facts);
+        if (reason != catalog::Reason::none) return reply_error(invocation, reason, facts);
+        if (page.after >= page.total) {
+          return reply_message(invocation, wire::ListPayloadMetadataEventsResponse());
+        }
+        reply_page(invocation, reader, page);
+      });
 }
 
 }  // namespace pm::api

@@ -157,12 +157,12 @@ void get_payload_metadata(const Services& services, const Invocation& invocation
   const catalog::Described described = services.ledger.read(
       [&](const Catalog& catalog, const Clocks& now) { return catalog.describe(id, now); });
   const ErrorFacts facts{{"payload", to_text(id)}};
-  if (described.reason != catalog::Reason::none) {
-    return reply_error(invocation, described.reason, facts);
-  }
   services.reader.after(described.lsn, [invocation = kept(invocation), id, described, facts,
                                         &reader = services.reader](bool can_read) {
     if (!can_read) return reply_error(invocation, catalog::Reason::shutting_down, facts);
+    if (described.reason != catalog::Reason::none) {
+      return reply_error(invocation, described.reason, facts);
+    }
     wire::GetPayloadMetadataResponse response;
     if (!described.has_metadata) return reply_message(invocation, response);
     ledger::MetadataRow row;

@@ -95,10 +95,19 @@ void Catalog::answer(const Waiter& waiter, Reply reply) {
 void Catalog::refuse(const Waiter& waiter, Reason reason, const Outcome* outcome) {
   Reply reply;
   reply.reason = reason;
+  if (reason == Reason::payload_not_found) reply.lsn = last_erase_lsn_;
   if (outcome != nullptr) {
     reply.storage_code = outcome->code;
     reply.message = outcome->message;
   }
+  answer(waiter, std::move(reply));
+}
+
+void Catalog::refuse_for(Slot payload, const Waiter& waiter, Reason reason) {
+  if (reason == Reason::payload_not_found) return refuse(waiter, reason);
+  Reply reply;
+  reply.reason = reason;
+  reply.lsn = payloads_[payload].lsn;
   answer(waiter, std::move(reply));
 }
 

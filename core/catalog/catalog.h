@@ -225,6 +225,8 @@ class Catalog {
   void forget_request(Slot slot);
   void answer(const Waiter& waiter, Reply reply);
   void refuse(const Waiter& waiter, Reason reason, const Outcome* outcome = nullptr);
+  // For what the payload is: nobody may be told before it is durable.
+  void refuse_for(Slot payload, const Waiter& waiter, Reason reason);
   void answer_with_view(const Waiter& waiter, Slot payload);
   void refuse_all(Slot operation, Reason reason, const Outcome* outcome = nullptr);
   void record_payload(Slot payload);
@@ -382,8 +384,9 @@ class Catalog {
   std::uint64_t generation_;
   std::uint64_t order_ = 0;
   std::uint64_t lsn_ = restored_lsn;
-  std::uint64_t lineage_lsn_ = 0;  // Of the last edge,
-  std::uint64_t cycle_lsn_ = 0;    // and of the last one added to a payload that had children.
+  std::uint64_t last_erase_lsn_ = 0;  // Who is told that a payload is not there waits for it.
+  std::uint64_t lineage_lsn_ = 0;     // Of the last edge,
+  std::uint64_t cycle_lsn_ = 0;       // and of the last one added to a payload that had children.
   std::uint64_t queue_number_ = 0;
   std::uint32_t waiting_count_ = 0;
   std::uint32_t uncommitted_count_ = 0;

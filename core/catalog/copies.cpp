@@ -260,6 +260,8 @@ void Catalog::unindex_due(Slot slot) {
 void Catalog::erase(Slot slot, std::uint64_t not_before_ns, EventKind told) {
   Payload& payload = payloads_[slot];
   tell_end(told, slot);
+  const bool is_recorded = payload.phase == Phase::committed || payload.phase == Phase::lost;
+  if (is_recorded) last_erase_lsn_ = take_lsn();
   if (payload.phase == Phase::allocated) --uncommitted_count_;
   if (payload.operation != no_slot && operations_[payload.operation].stage != Stage::running) {
     // Who waits behind it is let in when the tiers have removed the copies.
@@ -267,12 +269,11 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns, EventKind told) {
     refuse_all(waiting, Reason::payload_not_found);
     end_operation(waiting);
   }
-  if (payload.phase == Phase::committed || payload.phase == Phase::lost) {
+  if (is_recorded) {
     PayloadRecord record;
     record.id = payload.id;
     record.erased = true;
     record.additions = additions_of(slot);
-    take_lsn();
     changes_->records.emplace_back(std::move(record));
   }
   unindex_due(slot);

@@ -78,7 +78,10 @@ Described Catalog::describe(const Id& id, const Clocks& now) const {
   described.seen_lsn = lsn_;
   Slot slot = no_slot;
   described.reason = find_described(id, now, slot);
-  if (slot == no_slot) return described;
+  if (slot == no_slot) {
+    described.lsn = last_erase_lsn_;
+    return described;
+  }
   described.lsn = payloads_[slot].lsn;
   const Additions& additions = additions_of(slot);
   described.has_metadata = additions.has_metadata;

@@ -38,7 +38,7 @@ void Catalog::tell_refused(Cause cause, Slot slot, TierIndex target, Reason why)
 
 void Catalog::refuse_move(const Waiter& waiter, Slot slot, TierIndex target, Reason why) {
   tell_refused(Cause::request, slot, target, why);
-  refuse(waiter, why);
+  refuse_for(slot, waiter, why);
 }
 
 }  // namespace pm::catalog

@@ -25,6 +25,7 @@ Reason Catalog::explain(const Id& id, const Clocks& now, Explanation& explanatio
                         std::uint64_t& lsn) const {
   const Slot slot = find_live(id, now);
   if (slot == no_slot || payloads_[slot].phase == Phase::allocating) {
+    lsn = std::max(lsn, last_erase_lsn_);
     return Reason::payload_not_found;
   }
   const Payload& payload = payloads_[slot];

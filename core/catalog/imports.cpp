@@ -8,7 +8,9 @@ void Catalog::on(const Import& command) {
   Waiter waiter{.ticket = command.ticket};
   if (is_repeat(command.request, command.ticket, waiter.request)) return;
   const Slot slot = find_live(command.id, now_);
-  if (const Reason why = seal_obstacle(slot); why != Reason::none) return refuse(waiter, why);
+  if (const Reason why = seal_obstacle(slot); why != Reason::none) {
+    return refuse_for(slot, waiter, why);
+  }
   const Payload& payload = payloads_[slot];
   if (!tiers_[payload.first.tier].facts.takes_uploads) {
     return refuse(waiter, Reason::import_not_uploadable);

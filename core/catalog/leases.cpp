@@ -95,9 +95,14 @@ void Catalog::grant_lease(Slot slot, const Waiter& waiter) {
 void Catalog::on(const RenewLease& command) {
   const Waiter waiter{.ticket = command.ticket};
   const Slot slot = lease_by_id_.find(command.lease);
-  if (slot == no_slot || leases_[slot].expires_ns <= now_.mono_ns ||
-      doomed_by_generation_.find(leases_[slot].generation) != no_slot) {
+  if (slot == no_slot || leases_[slot].expires_ns <= now_.mono_ns) {
     return refuse(waiter, Reason::lease_not_found);
+  }
+  if (const Slot doomed = doomed_by_generation_.find(leases_[slot].generation); doomed != no_slot) {
+    Reply refusal;
+    refusal.reason = Reason::lease_not_found;
+    refusal.lsn = doomed_[doomed].lsn;
+    return answer(waiter, std::move(refusal));
   }
   Lease& lease = leases_[slot];
   const std::uint64_t ends = now_.mono_ns + lease_duration(command.duration_ns);

@@ -56,7 +56,11 @@ void Catalog::on(const AddLineage& command) {
   std::vector<Slot> slots;
   std::size_t missing = 0;
   const Reason reason = find_family(command.child, *command.edges, now_, slots, missing);
-  if (reason != Reason::none) return answer(waiter, refusal(reason, missing));
+  if (reason != Reason::none) {
+    Reply reply = refusal(reason, missing);
+    if (reason == Reason::payload_not_found) reply.lsn = last_erase_lsn_;
+    return answer(waiter, std::move(reply));
+  }
   const Slot child = slots[0];
   const std::uint32_t parents = additions_of(child).parents;
   if (parents != 0 && (!command.knows_edges || has_new_parents(child, command.seen_lsn))) {

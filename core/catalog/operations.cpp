@@ -178,7 +178,9 @@ void Catalog::on(const Commit& command) {
   Waiter waiter{.ticket = command.ticket};
   if (is_repeat(command.request, command.ticket, waiter.request)) return;
   const Slot slot = find_live(command.id, now_);
-  if (const Reason why = seal_obstacle(slot); why != Reason::none) return refuse(waiter, why);
+  if (const Reason why = seal_obstacle(slot); why != Reason::none) {
+    return refuse_for(slot, waiter, why);
+  }
   seal(slot, payloads_[slot].size_bytes, false, command.checksum, waiter);
 }
 
@@ -254,10 +256,10 @@ void Catalog::on(const Delete& command) {
   }
   const Payload& payload = payloads_[slot];
   if (command.only_uncommitted && payload.phase != Phase::allocated) {
-    return refuse(waiter, Reason::payload_already_committed);
+    return refuse_for(slot, waiter, Reason::payload_already_committed);
   }
   const bool leased = payload.leases > 0 && !is_planted(Mutant::delete_ignores_leases);
-  if (leased && !command.force) return refuse(waiter, Reason::payload_leased);
+  if (leased && !command.force) return refuse_for(slot, waiter, Reason::payload_leased);
   // A tier that is sealing it must not be asked to remove it meanwhile.
   if (payload.operation != no_slot && operations_[payload.operation].action != Action::move) {
     return refuse(waiter, Reason::payload_busy);

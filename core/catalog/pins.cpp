@@ -43,6 +43,10 @@ void Catalog::on(const Unpin& command) {
     const bool is_recorded = payloads_[slot].phase != Phase::allocated;
     unpin(slot, Cause::request);  // Those who wait for its room may make it leave at once.
     if (is_recorded) reply.lsn = changes_->lsn;
+  } else {
+    // Who did it may still wait for it to be durable.
+    const bool there = slot != no_slot && payloads_[slot].phase != Phase::allocating;
+    reply.lsn = there ? payloads_[slot].lsn : last_erase_lsn_;
   }
   answer(waiter, std::move(reply));
 }

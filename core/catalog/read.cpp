@@ -37,6 +37,7 @@ View Catalog::view_of(Slot slot) const {
 Reason Catalog::resolve(const Id& id, const Clocks& now, View& view, std::uint64_t& lsn) const {
   const Slot slot = find_live(id, now);
   if (slot == no_slot || payloads_[slot].phase == Phase::allocating) {
+    lsn = std::max(lsn, last_erase_lsn_);
     return Reason::payload_not_found;
   }
   const Payload& payload = payloads_[slot];

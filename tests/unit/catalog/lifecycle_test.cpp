@@ -136,6 +136,30 @@ TEST(erase, frees_the_room_only_when_the_tier_has_removed_the_bytes) {
   EXPECT_EQ(machine.erase(1).reason, Reason::payload_not_found);
 }
 
+TEST(erase, tells_nobody_that_the_payload_is_gone_before_that_is_durable) {
+  Machine machine;
+  machine.put(1, 5000);
+  const std::uint64_t lsn = machine.erase(1).lsn;
+  EXPECT_GT(lsn, 0u);
+  EXPECT_EQ(machine.erase(1).lsn, lsn);
+  EXPECT_EQ(machine.commit(1).lsn, lsn);
+  EXPECT_EQ(machine.spill(1, disk).lsn, lsn);
+  View view;
+  std::uint64_t resolved = 0;
+  EXPECT_EQ(machine.catalog->resolve(make_id(1), machine.now, view, resolved),
+            Reason::payload_not_found);
+  EXPECT_EQ(resolved, lsn);
+  EXPECT_EQ(machine.catalog->describe(make_id(1), machine.now).lsn, lsn);
+}
+
+TEST(commit, tells_nobody_that_it_was_done_before_that_is_durable) {
+  Machine machine;
+  machine.put(1, 5000);
+  const Reply again = machine.commit(1);
+  EXPECT_EQ(again.reason, Reason::payload_already_committed);
+  EXPECT_GT(again.lsn, 0u);
+}
+
 TEST(erase, tries_again_when_the_tier_fails_to_remove) {
   Machine machine;
   machine.put(1, 5000);

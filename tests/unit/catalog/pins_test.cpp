@@ -30,6 +30,25 @@ TEST(pin, keeps_a_payload_from_being_spilled_until_it_is_unpinned) {
   EXPECT_EQ(machine.spill(1, disk).reason, Reason::none);
 }
 
+TEST(pin, unpin_that_finds_nothing_to_do_waits_for_who_did_it) {
+  Machine machine;
+  machine.put(1, 5000);
+  pin(machine, 1);
+  const Reply first = unpin(machine, 1);
+  EXPECT_GT(first.lsn, 0u);
+  EXPECT_EQ(unpin(machine, 1).lsn, first.lsn);
+  const Reply deleted = machine.erase(1);
+  EXPECT_EQ(unpin(machine, 1).lsn, deleted.lsn) << "its pin went with the payload";
+}
+
+TEST(pin, refusal_of_a_spill_waits_for_the_pin_to_be_durable) {
+  Machine machine;
+  machine.put(1, 5000);
+  const Reply pinned = pin(machine, 1);
+  EXPECT_GT(pinned.lsn, 0u);
+  EXPECT_EQ(machine.spill(1, disk).lsn, pinned.lsn);
+}
+
 TEST(pin, keeps_a_payload_from_being_a_victim) {
   Machine machine(three_tiers(16 * kib));
   machine.put(1, 8 * kib);

@@ -63,10 +63,19 @@ void Model::answer(const Caller& caller, Reply reply) {
 void Model::refuse(const Caller& caller, Reason reason, const catalog::Outcome* outcome) {
   Reply reply;
   reply.reason = reason;
+  if (reason == Reason::payload_not_found) reply.lsn = payloads_erased_;
   if (outcome != nullptr) {
     reply.storage_code = outcome->code;
     reply.message = outcome->message;
   }
+  answer(caller, reply);
+}
+
+void Model::refuse_for(const Held* payload, const Caller& caller, Reason reason) {
+  if (reason == Reason::payload_not_found) return refuse(caller, reason);
+  Reply reply;
+  reply.reason = reason;
+  reply.lsn = payload->written;
   answer(caller, reply);
 }
 

@@ -225,6 +225,8 @@ class Model {
   bool is_repeat(const RequestKey& request, Caller& caller);
   void answer(const Caller& caller, Reply reply);
   void refuse(const Caller& caller, Reason reason, const catalog::Outcome* outcome = nullptr);
+  // For what the payload is, which must be durable.
+  void refuse_for(const Held* payload, const Caller& caller, Reason reason);
   void refuse_all(std::uint64_t work, Reason reason, const catalog::Outcome* outcome = nullptr);
   void show(const Caller& caller, const Key& key);
   View view_of(const Held& payload) const;
@@ -324,6 +326,7 @@ class Model {
   std::uint64_t idle_count_ = 0;
   Serial cycles_written_ = 0;  // The last edge below a payload that had children.
   Serial streams_erased_ = 0;
+  Serial payloads_erased_ = 0;
   bool stopping_ = false;
   Context at_;
 };

@@ -60,6 +60,7 @@ void Model::on(const AddLineage& command) {
     ++reply.first_number;
     reply.reason = described(edge.parent);
   }
+  if (reply.reason == Reason::payload_not_found) reply.lsn = payloads_erased_;
   if (reply.reason != Reason::none) return answer(caller, reply);
   reply.first_number = 0;
   Held& child = *find(command.child);

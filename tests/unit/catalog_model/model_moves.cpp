@@ -71,7 +71,7 @@ void Model::run(std::uint64_t generation) {
 
 void Model::refuse_move(const Caller& caller, const Held& payload, TierIndex target, Reason why) {
   tell_refused(Cause::request, payload, target, why);
-  refuse(caller, why);
+  refuse_for(&payload, caller, why);
 }
 
 // ---- spill ----

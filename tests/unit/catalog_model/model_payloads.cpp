@@ -118,7 +118,7 @@ void Model::on(const Commit& command) {
   if (is_repeat(command.request, caller)) return;
   Held* payload = find(command.id);
   const Reason why = seal_obstacle(payload);
-  if (why != Reason::none) return refuse(caller, why);
+  if (why != Reason::none) return refuse_for(payload, caller, why);
   seal(*payload, payload->size_bytes, false, command.checksum, caller);
 }
 
@@ -127,7 +127,7 @@ void Model::on(const Import& command) {
   if (is_repeat(command.request, caller)) return;
   Held* payload = find(command.id);
   const Reason why = seal_obstacle(payload);
-  if (why != Reason::none) return refuse(caller, why);
+  if (why != Reason::none) return refuse_for(payload, caller, why);
   if (!rules_.tiers[payload->copies[0].tier].takes_uploads) {
     return refuse(caller, Reason::import_not_uploadable);
   }
@@ -192,9 +192,11 @@ void Model::on(const Delete& command) {
   Held* payload = find(command.id);
   if (payload == nullptr) return refuse(caller, Reason::payload_not_found);
   if (command.only_uncommitted && payload->phase != Phase::allocated) {
-    return refuse(caller, Reason::payload_already_committed);
+    return refuse_for(payload, caller, Reason::payload_already_committed);
   }
-  if (leases_of(*payload) > 0 && !command.force) return refuse(caller, Reason::payload_leased);
+  if (leases_of(*payload) > 0 && !command.force) {
+    return refuse_for(payload, caller, Reason::payload_leased);
+  }
   if (payload->work != 0 && works_.at(payload->work).kind == Work::Kind::seal) {
     return refuse(caller, Reason::payload_busy);
   }
@@ -231,7 +233,12 @@ void Model::on(const Unpin& command) {
   Caller caller{.ticket = command.ticket};
   if (is_repeat(command.request, caller)) return;
   Reply reply;
-  if (Held* payload = find(command.id); payload != nullptr && payload->pinned) {
+  Held* payload = find(command.id);
+  if (payload == nullptr) {
+    reply.lsn = payloads_erased_;
+  } else if (!payload->pinned) {
+    reply.lsn = payload->written;
+  } else {
     if (payload->phase != Phase::allocated) reply.lsn = at_.number;
     unpin(*payload, Cause::request);
   }
@@ -317,9 +324,14 @@ void Model::on(const RenewLease& command) {
   const auto found = std::find_if(leases_.begin(), leases_.end(), [&](const HeldLease& lease) {
     return lease.id == command.lease;
   });
-  if (found == leases_.end() || found->expires_ns <= at_.now.mono_ns ||
-      leaving_.contains(found->generation)) {
+  if (found == leases_.end() || found->expires_ns <= at_.now.mono_ns) {
     return refuse(caller, Reason::lease_not_found);
+  }
+  if (const auto leaving = leaving_.find(found->generation); leaving != leaving_.end()) {
+    Reply refusal;
+    refusal.reason = Reason::lease_not_found;
+    refusal.lsn = leaving->second.written;
+    return answer(caller, refusal);
   }
   std::uint64_t duration = command.duration_ns != 0 ? command.duration_ns : rules_.lease_default_ns;
   duration = std::min(duration, rules_.lease_max_ns);

@@ -366,6 +366,9 @@ void Model::erase(const Key& key, std::uint64_t not_before_ns, EventKind told) {
     tell(told, cause, payload, copy != nullptr ? copy->tier : no_tier);
     at_.outcomes->events.back().tier = no_tier;
   }
+  if (payload.phase == Phase::committed || payload.phase == Phase::lost) {
+    payloads_erased_ = write();
+  }
   if (payload.work != 0) {
     Work& work = works_.at(payload.work);
     if (work.stage == Stage::runs) {
@@ -375,7 +378,6 @@ void Model::erase(const Key& key, std::uint64_t not_before_ns, EventKind told) {
       end(payload.work);
     }
   }
-  if (payload.phase == Phase::committed || payload.phase == Phase::lost) write();
   for (const HeldCopy& copy : payload.copies) doom(key, copy, payload.size_bytes, not_before_ns);
   payloads_.erase(key);
 }
