@@ -159,7 +159,7 @@ void run_round(std::uint32_t seed, long kills, Sum& sum) {
 
 // PM_HISTORY_KILLS, in rounds of 25 at most; with PM_HISTORY_SECONDS it ends with the round in
 // which they are over.
-TEST(HostHistory, what_clients_saw_across_kills_is_what_the_contract_allows) {
+TEST(host_history, what_clients_saw_across_kills_is_what_the_contract_allows) {
   const long kills = number_from({"PM_HISTORY_KILLS", "PM_HISTORY_KILLS_DEFAULT"}, 12);
   const long seconds = number_from({"PM_HISTORY_SECONDS"}, 0);
   auto seed = static_cast<std::uint32_t>(number_from({"PM_SEED"}, ::getpid()));
