@@ -8,6 +8,7 @@ PM_BEGIN_DECLS
 typedef struct pm_plugin_descriptor {
   uint32_t size;
   uint32_t reserved;
+  // Texts of 1 to 255 printable ASCII characters.
   const char* id;       // Reverse DNS, unique: "org.example.tier-tape".
   const char* name;     // "Tape tier"
   const char* version;  // "1.0.0"
