@@ -167,12 +167,16 @@ Journal::Written Journal::write_waiting() {
     status = {};
   }
   const std::uint64_t lsn = batch_.back().lsn;
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
   for (const Group& group : batch_) {
-    records_waiting_.fetch_sub(group.operations, std::memory_order_relaxed);
-    bytes_waiting_.fetch_sub(group.bytes, std::memory_order_relaxed);
+    records += group.operations;
+    bytes += group.bytes;
   }
-  batch_.clear();
+  records_waiting_.fetch_sub(records, std::memory_order_relaxed);
+  bytes_waiting_.fetch_sub(bytes, std::memory_order_relaxed);
   if (!status.ok()) {
+    batch_.clear();
     const bool first = !std::exchange(dead_, true);
     writing.unlock();
     if (first) {
@@ -183,8 +187,10 @@ Journal::Written Journal::write_waiting() {
   retry_delay_ns_ = options_.retry_delay_ns;
   if (away_.exchange(false)) log::info("journal", "the repository answers again");
   ++sequence_;
-  // Under the write mutex, so that LSNs are reported in order.
+  // Under the write mutex, so that LSNs are reported in order; and before the records are freed, as
+  // many wait for it.
   on_durable_(lsn);
+  batch_.clear();
   return Written::batch;
 }
 
