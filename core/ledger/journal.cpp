@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <pm/cpp/failpoint.hpp>
 #include <utility>
 
 #include "clocks.h"
 #include "core/catalog/mutant.h"
-#include "core/observe/failpoint.h"
 #include "core/observe/log.h"
 #include "core/plugin/host_services.h"
 

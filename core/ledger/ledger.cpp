@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <pm/cpp/failpoint.hpp>
 
 #include "core/catalog/mutant.h"
-#include "core/observe/failpoint.h"
 #include "core/observe/log.h"
 
 namespace pm::ledger {
@@ -63,6 +63,7 @@ Ledger::~Ledger() {
 }
 
 void Ledger::submit(const Command& command) {
+  PM_FAILPOINT("ledger.before_command");
   std::unique_ptr<Changes> changes = changes_pool.take();
   bool recorded = false;
   std::uint64_t told_lsn = 0;
@@ -83,6 +84,7 @@ void Ledger::submit(const Command& command) {
     }
     arm_timer_locked();
   }
+  PM_FAILPOINT("ledger.after_command");
   if (recorded) journal_.wake();
   if (told_lsn != 0) announce(told_lsn);
   follow(*changes);
@@ -165,7 +167,10 @@ void Ledger::give_up(Held& held) {
 void Ledger::release(Held& held) {
   if (dead_.load(std::memory_order_relaxed)) return;
   if (const auto* reply = std::get_if<Reply>(&held)) {
-    if (reply->ticket != 0) reinterpret_cast<ReplyHandler*>(reply->ticket)->on_reply(*reply);
+    if (reply->ticket == 0) return;
+    PM_FAILPOINT("ledger.before_reply");
+    reinterpret_cast<ReplyHandler*>(reply->ticket)->on_reply(*reply);
+    PM_FAILPOINT("ledger.after_reply");
   } else if (auto* effect = std::get_if<Effect>(&held)) {
     PM_FAILPOINT("ledger.before_effect");
     run_effect_(std::move(*effect));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <pm/cpp/failpoint.hpp>
 #include <utility>
 
 #include "core/catalog/mutant.h"
@@ -54,7 +55,9 @@ Result<bool> adopt(const pm_tier_t* tier, const std::string& name,
   cookie.length = copy.cookie.length;
   std::memcpy(cookie.bytes, copy.cookie.bytes.data(), copy.cookie.length);
   std::uint64_t charged = 0;
+  PM_FAILPOINT("recovery.before_adopt");
   const pm_status_t code = tier->adopt(tier, &object, &cookie, record.size_bytes, &charged);
+  PM_FAILPOINT("recovery.after_adopt");
   if (code == PM_OK) return true;
   if (code == PM_NOT_FOUND || code == PM_DATA_LOSS) return false;
   const Status status = take_error(code);

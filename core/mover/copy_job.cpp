@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <pm/cpp/failpoint.hpp>
 #include <string>
 #include <vector>
 
@@ -250,7 +251,10 @@ void CopyJob::copy(const std::function<bool()>& give_up, bool in_turn) {
   while (next_write_ < chunks_ && !give_up() && await_read(next_write_)) {
     Chunk& full = chunk(next_write_);
     hasher_.add(full.buffer, full.length);
+    const bool is_half = next_write_ == chunks_ / 2;
+    if (is_half) PM_FAILPOINT("mover.before_half");
     write(next_write_++);
+    if (is_half) PM_FAILPOINT("mover.after_half");
   }
 }
 
@@ -260,6 +264,7 @@ bool CopyJob::ended() {
 }
 
 CopyResult CopyJob::finish_all() {
+  PM_FAILPOINT("mover.before_copied");
   std::unique_lock lock(mutex_);
   // No buffer may be freed while a tier uses it.
   changed_.wait(lock, [&] {

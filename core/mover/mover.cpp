@@ -1,11 +1,11 @@
 #include "mover.h"
 
 #include <cstring>
+#include <pm/cpp/failpoint.hpp>
 #include <string>
 #include <utility>
 
 #include "core/catalog/mutant.h"
-#include "core/observe/failpoint.h"
 #include "core/observe/log.h"
 #include "core/plugin/host_services.h"
 #include "seal_job.h"
@@ -127,11 +127,8 @@ void Mover::allocate(const catalog::AllocateEffect& effect) {
 }
 
 void Mover::seal(const catalog::SealEffect& effect) {
-  PM_FAILPOINT("mover.before_seal");
   const TierObject object = tier_object(tiers_[effect.object.tier].tier, effect.object);
-  catalog::Sealed report = seal_object(object, effect, stopping_);
-  PM_FAILPOINT("mover.after_seal");
-  report_(report);
+  report_(seal_object(object, effect, stopping_));
 }
 
 // Not at once even where it takes no time: nobody waits for it.
@@ -184,6 +181,7 @@ void Mover::move(const catalog::MoveEffect& effect) {
   report.outcome = std::move(allocated.outcome);
   report.cookie = allocated.cookie;
   if (!report.outcome.ok()) return report_(report);
+  PM_FAILPOINT("mover.after_reserve");
   const CopyResult copied = copy(source, target, effect);
   PM_FAILPOINT("mover.after_copy");
   const pm_call_context_t context = no_deadline();
@@ -194,10 +192,12 @@ void Mover::move(const catalog::MoveEffect& effect) {
     report.source_is_bad = copied.source_is_bad;
   } else {
     report.checksum = copied.checksum;
+    PM_FAILPOINT("mover.before_seal");
     if (!catalog::is_planted(catalog::Mutant::moved_copy_is_not_sealed)) {
       report.outcome = outcome_of(target.tier->seal(target.tier, &context, &target.id,
                                                     &target.cookie, effect.target.length));
     }
+    PM_FAILPOINT("mover.after_seal");
   }
   if (!report.outcome.ok()) {
     const Status removed = take_error(target.tier->remove(target.tier, &context, &target.id,

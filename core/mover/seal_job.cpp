@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <pm/cpp/failpoint.hpp>
 #include <string>
 
 #include "checksum.h"
@@ -58,6 +59,7 @@ Result<catalog::Checksum> checksum_of(const TierObject& object, std::uint64_t le
   const std::unique_ptr<void, decltype(&std::free)> buffer(std::aligned_alloc(alignment, chunk),
                                                            &std::free);
   if (buffer == nullptr) return Status(Code::resource_exhausted, "no memory to read the object");
+  PM_FAILPOINT("mover.before_checksum");
   ChecksumHasher hasher(kind);
   for (std::uint64_t offset = 0; offset < length; offset += chunk) {
     if (stopping.load()) return Status(Code::cancelled, "the host is stopping");
@@ -67,6 +69,7 @@ Result<catalog::Checksum> checksum_of(const TierObject& object, std::uint64_t le
     if (*count != step) return wrong_length(length, "fewer");
     hasher.add(buffer.get(), step);
   }
+  PM_FAILPOINT("mover.after_checksum");
   return hasher.finish();
 }
 
@@ -119,8 +122,10 @@ catalog::Sealed seal_object(const TierObject& object, const catalog::SealEffect&
     report.length = effect.length;
   }
   const pm_call_context_t context = no_deadline();
+  PM_FAILPOINT("mover.before_seal");
   report.outcome = outcome_of(take_error(
       object.tier->seal(object.tier, &context, &object.id, &object.cookie, effect.length)));
+  PM_FAILPOINT("mover.after_seal");
   if (!report.outcome.ok() || demand.has_value ||
       demand.checksum.kind == catalog::ChecksumKind::none) {
     return report;

@@ -12,6 +12,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
+#include <pm/cpp/failpoint.hpp>
 #include <system_error>
 
 namespace pm::disk {
@@ -87,10 +88,12 @@ Result<Descriptor> open_regular(int directory, const char* path, int flags,
 
 Status sync(int fd, const std::string& shown) {
   int error = 0;
+  PM_FAILPOINT("disk.before_sync");
 #if PM_FAILPOINTS
   if (fsync_count.fetch_add(1) + 1 == fail_fsync_number.load()) error = EIO;
 #endif
   if (error == 0 && ::fsync(fd) != 0) error = errno;
+  PM_FAILPOINT("disk.after_sync");
   if (error == 0) return {};
   return {Code::data_loss,
           "fsync of " + shown + ": " + std::generic_category().message(error) +

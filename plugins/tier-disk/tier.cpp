@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <pm/cpp/failpoint.hpp>
 
 #include "walk.h"
 
@@ -365,11 +366,13 @@ Status DiskTier::make_sealed(const pm_object_id_t& object, const Descriptor& buc
   PM_TRY(root_->sync_bucket_names(object));
   const std::string part = file_name(object, false);
   const std::string name = file_name(object, true);
+  PM_FAILPOINT("disk.before_rename");
   int renamed =
       ::renameat2(bucket.get(), part.c_str(), bucket.get(), name.c_str(), RENAME_NOREPLACE);
   if (renamed != 0 && errno == EINVAL)  // A file system that cannot promise not to replace.
     renamed = ::renameat(bucket.get(), part.c_str(), bucket.get(), name.c_str());
   if (renamed != 0) return errno_status(errno, "cannot rename " + shown + " to " + name);
+  PM_FAILPOINT("disk.after_rename");
   return sync(bucket.get(), root_->path() + "/" + bucket_name(bucket_of(object)));
 }
 

@@ -82,6 +82,7 @@ void HostProcess::write_config() const {
       << "\nslab_bytes = " << options_.slab_bytes << "\nprefix = \"" << prefix_ << "\"\n"
       << options_.shm_keys;
   write_disk(out);
+  if (options_.more_tiers) write_more_tiers(out);
   out << "[[tier]]\nname = \"void\"\nplugin = \"org.payload-manager.tier-void\"\n"
       << "number = 5\nrank = 50\n[[frontend]]\nname = \"grpc\"\n"
       << "plugin = \"org.payload-manager.frontend-grpc\"\n[frontend.config]\nlisten = [\""
@@ -111,6 +112,14 @@ void HostProcess::write_disk(std::ostream& out) const {
   }
   out << "root = \"" << disk_root().string()
       << "\"\ncapacity_bytes = " << options_.disk_capacity_bytes << '\n';
+}
+
+void HostProcess::write_more_tiers(std::ostream& out) const {
+  out << "[[tier]]\nname = \"fast\"\nplugin = \"org.payload-manager.tier-shm\"\n"
+      << "number = 100\nrank = 10\n[tier.config]\ncapacity_bytes = " << options_.fast_capacity_bytes
+      << "\nprefix = \"" << prefix_
+      << "-fast\"\n[[tier]]\nname = \"slow\"\nplugin = \"org.payload-manager.tier-disk\"\n"
+      << "number = 101\nrank = 40\n[tier.config]\nroot = \"" << slow_root().string() << "\"\n";
 }
 
 fs::path HostProcess::schedule_file(const std::string& part) const {
@@ -205,12 +214,14 @@ std::set<std::string> HostProcess::segments() const {
 
 std::set<std::string> HostProcess::files() const {
   std::set<std::string> names;
-  std::error_code error;
-  for (auto entry = fs::recursive_directory_iterator(disk_root(), error);
-       !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (entry->is_regular_file(error) && name.rfind("pm-tier-disk", 0) != 0) {
-      names.insert(entry->path().lexically_relative(disk_root()).string());
+  for (const fs::path& root : {disk_root(), slow_root()}) {
+    std::error_code error;
+    for (auto entry = fs::recursive_directory_iterator(root, error);
+         !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+      const std::string name = entry->path().filename().string();
+      if (entry->is_regular_file(error) && name.rfind("pm-tier-disk", 0) != 0) {
+        names.insert(entry->path().lexically_relative(root).string());
+      }
     }
   }
   return names;

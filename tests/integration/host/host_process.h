@@ -42,6 +42,10 @@ struct HostOptions {
   // set_faults() wrote.
   bool disk_faults = false;
   bool repository_faults = false;
+  // A second shm tier "fast" (number 100) above the first, and a second disk tier "slow" (number
+  // 101) below the first.
+  bool more_tiers = false;
+  std::uint64_t fast_capacity_bytes = 4 << 20;
 };
 
 // One end of a program.
@@ -82,6 +86,11 @@ class HostProcess {
   const std::filesystem::path& directory() const { return directory_; }
   std::filesystem::path state_directory() const { return directory_ / "state"; }
   std::filesystem::path disk_root() const { return state_directory() / "payloads"; }
+  std::filesystem::path slow_root() const { return state_directory() / "slow"; }
+  // Of SQLite.
+  std::filesystem::path database() const { return state_directory() / "catalog.sqlite"; }
+  // Whether a tier keeps each copy in a file that files() names.
+  static bool keeps_files(const std::string& tier) { return tier == "disk" || tier == "slow"; }
   std::filesystem::path socket() const { return directory_ / "run/pm.sock"; }
   std::filesystem::path config_file() const { return directory_ / "host.toml"; }
   std::string address() const { return "unix:" + socket().string(); }
@@ -103,7 +112,7 @@ class HostProcess {
 
   // Names in /dev/shm of this host, without the slab.
   std::set<std::string> segments() const;
-  // Payload files under the disk tier's root, relative.
+  // Payload files under the disk tiers' roots, relative.
   std::set<std::string> files() const;
   std::size_t open_descriptors() const;
   std::uint64_t resident_bytes() const;
@@ -113,6 +122,7 @@ class HostProcess {
   void set_faults(const std::string& part, const std::string& toml) const;
   void write_repository(std::ostream& out) const;
   void write_disk(std::ostream& out) const;
+  void write_more_tiers(std::ostream& out) const;
 
   HostOptions options_;
   std::filesystem::path directory_;

@@ -1,5 +1,6 @@
 #include "kill_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace pm::integration {
@@ -25,15 +26,6 @@ bool KillWriter::host_is_gone(const Status& status, const char* what, const clie
     case Code::cancelled: return true;
     default: violate(std::string(what) + " answers " + status.to_string(), id); return true;
   }
-}
-
-void KillWriter::see_version(Known& known, std::uint64_t version, const char* where) {
-  if (version < known.version) {
-    violate("the revision went back from " + std::to_string(known.version) + " to " +
-                std::to_string(version) + " at " + where,
-            known.id);
-  }
-  known.version = version;
 }
 
 void KillWriter::work(client::Client& client, const std::atomic<bool>& stop) {
@@ -65,7 +57,7 @@ bool KillWriter::put_one(client::Client& client) {
   ++answers_;
   fill(payload->bytes(), random_());
   Known known{payload->id(), sha256(payload->bytes()), payload->descriptor().version,
-              Fate::uncommitted};
+              Fate::uncommitted, payload->descriptor().tier};
   if (random_() % 16 == 0) {
     const Status discarded = payload->discard();
     if (discarded.ok()) known.fate = Fate::deleted;
@@ -82,7 +74,7 @@ bool KillWriter::put_one(client::Client& client) {
     return false;
   }
   logged.fate = Fate::committed;
-  see_version(logged, committed->version, "commit");
+  see(logged, *committed, "commit", violations_);
   return true;
 }
 
@@ -92,14 +84,14 @@ bool KillWriter::move_one(client::Client& client, Known& known) {
     options.drop_source = random_() % 2 == 0;
     options.layout = random_() % 2 == 0 ? client::Layout::slab : client::Layout::segment;
     const auto promoted = client.promote(known.id, client::Tier::ram, options);
-    if (promoted) see_version(known, promoted->version, "promote");
+    if (promoted) see(known, *promoted, "promote", violations_);
     return !host_is_gone(promoted.status(), "promote", known.id);
   }
   const auto outcomes =
       client.spill(std::span(&known.id, 1), {.to = client::Tier::disk, .wait_for_leases = true});
   if (!outcomes) return !host_is_gone(outcomes.status(), "spill", known.id);
   const client::SpillOutcome& outcome = outcomes->front();
-  if (outcome.descriptor) see_version(known, outcome.descriptor->version, "spill");
+  if (outcome.descriptor) see(known, *outcome.descriptor, "spill", violations_);
   return !host_is_gone(outcome.status, "spill", known.id);
 }
 
@@ -120,44 +112,15 @@ bool KillWriter::delete_one(client::Client& client, Known& known) {
 }
 
 bool KillWriter::audit(client::Client& client) {
-  for (Known& known : known_) {
-    if (!audit_one(client, known)) return false;
-  }
+  const auto unknowns = [this] {
+    return std::count_if(known_.begin(), known_.end(),
+                         [](const Known& known) { return known.fate == Fate::unknown; });
+  };
+  const auto before = unknowns();
+  const bool whole = audit_payloads(client, known_, violations_);
+  unknowns_ += static_cast<std::uint64_t>(before - unknowns());
+  if (!whole) return false;
   std::erase_if(known_, [](const Known& known) { return known.fate != Fate::committed; });
-  return true;
-}
-
-bool KillWriter::audit_one(client::Client& client, Known& known) {
-  const auto resolved = client.resolve(known.id);
-  const Code code = resolved.status().code();
-  if (code == Code::unavailable || code == Code::cancelled) return false;
-  if (!resolved && code != Code::not_found) {
-    violate("resolve answers " + resolved.status().to_string(), known.id);
-    known.fate = Fate::deleted;
-    return true;
-  }
-  const bool there = resolved.ok();
-  if (!there) {
-    if (known.fate == Fate::committed) violate("an acknowledged commit is lost", known.id);
-    if (known.fate == Fate::unknown) ++unknowns_;
-    known.fate = Fate::deleted;
-    return true;
-  }
-  if (known.fate == Fate::deleted) violate("an acknowledged delete is undone", known.id);
-  if (known.fate == Fate::uncommitted) violate("an allocation outlived the host", known.id);
-  if (resolved->state != client::State::active && resolved->state != client::State::durable) {
-    violate("its state after recovery is " + client::state_name(resolved->state), known.id);
-  }
-  const auto digest = digest_of(client, known.id);
-  if (!digest) {
-    if (digest.status().code() == Code::unavailable) return false;
-    violate("cannot be read: " + digest.status().to_string(), known.id);
-  } else if (*digest != known.digest) {
-    violate("the bytes differ after recovery", known.id);
-  }
-  see_version(known, resolved->version, "recovery");
-  if (known.fate == Fate::unknown) ++unknowns_;
-  known.fate = Fate::committed;
   return true;
 }
 

@@ -6,25 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "content.h"
+#include "oracle.h"
 
 // A client whose host is killed again and again, and its log of what it was promised.
 
 namespace pm::integration {
-
-enum class Fate {
-  committed,    // Acknowledged: must be there, whole.
-  unknown,      // A commit or a delete got no answer: whole or gone.
-  uncommitted,  // Its commit was never sent: must not outlive the host.
-  deleted       // Acknowledged: must be gone.
-};
-
-struct Known {
-  client::PayloadId id;
-  Digest digest;
-  std::uint64_t version = 0;  // The latest that an answer showed.
-  Fate fate = Fate::committed;
-};
 
 // One thread at a time.
 class KillWriter {
@@ -41,23 +27,21 @@ class KillWriter {
   // Of the last audit: those that must be listed.
   const std::vector<Known>& payloads() const { return known_; }
   // Broken promises, in words.
-  const std::vector<std::string>& violations() const { return violations_; }
+  const Violations& violations() const { return violations_; }
   std::uint64_t answers() const { return answers_; }
   std::uint64_t unknowns() const { return unknowns_; }
 
  private:
   bool host_is_gone(const Status& status, const char* what, const client::PayloadId& id);
-  void see_version(Known& known, std::uint64_t version, const char* where);
   bool put_one(client::Client& client);
   bool move_one(client::Client& client, Known& known);
   bool read_one(client::Client& client, Known& known);
   bool delete_one(client::Client& client, Known& known);
-  bool audit_one(client::Client& client, Known& known);
   void violate(const std::string& what, const client::PayloadId& id);
 
   std::minstd_rand random_;
   std::vector<Known> known_;
-  std::vector<std::string> violations_;
+  Violations violations_;
   std::uint64_t answers_ = 0;
   std::uint64_t unknowns_ = 0;
 };

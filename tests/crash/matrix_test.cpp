@@ -1,0 +1,117 @@
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "trial.h"
+
+namespace pm::crash {
+namespace {
+
+long number_from(std::initializer_list<const char*> names, long otherwise) {
+  for (const char* name : names) {
+    if (const char* text = std::getenv(name)) return std::atol(text);
+  }
+  return otherwise;
+}
+
+struct Sum {
+  long cells = 0;
+  long kills = 0;
+  long dies_twice = 0;
+  long leases = 0;
+  long findings = 0;
+};
+
+// Runs trials on several threads, each with hosts of its own.
+class Matrix {
+ public:
+  explicit Matrix(std::vector<Trial> trials) : trials_(std::move(trials)) {}
+
+  Sum run(long jobs) {
+    std::vector<std::thread> threads;
+    for (long job = 0; job < jobs; ++job) {
+      threads.emplace_back([this] {
+        for (std::size_t next = next_++; next < trials_.size(); next = next_++) {
+          take(trials_[next], crash::run(trials_[next]));
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    return sum_;
+  }
+
+ private:
+  void take(const Trial& trial, const Outcome& outcome) {
+    const std::lock_guard lock(mutex_);
+    ++sum_.cells;
+    sum_.kills += outcome.kills;
+    sum_.dies_twice += outcome.kills > 1 ? 1 : 0;
+    sum_.leases += outcome.lease_was_held ? 1 : 0;
+    if (outcome.violations.empty()) return;
+    ++sum_.findings;
+    std::string words;
+    for (const std::string& violation : outcome.violations) words += "\n  " + violation;
+    constexpr long findings_shown_max = 20;
+    if (sum_.findings > findings_shown_max) return;
+    ADD_FAILURE() << trial.cell.name() << (trial.dies_twice ? ", twice" : "")
+                  << ": PM_CRASH_CELL=" << trial.cell.name() << " PM_SEED=" << trial.seed
+                  << " PM_CRASH_SEEDS=1" << words << "\n"
+                  << outcome.log;
+  }
+
+  const std::vector<Trial> trials_;
+  std::atomic<std::size_t> next_{0};
+  std::mutex mutex_;
+  Sum sum_;
+};
+
+// PM_CRASH_SEEDS of them from PM_SEED on, each with every cell, or those whose names begin with
+// PM_CRASH_CELL. With each fourth seed, the host dies a second time while it recovers.
+std::vector<Trial> trials_of(long first_seed, long seeds) {
+  const char* only = std::getenv("PM_CRASH_CELL");
+  std::vector<Trial> trials;
+  for (long seed = first_seed; seed < first_seed + seeds; ++seed) {
+    for (const Cell& cell : all_cells()) {
+      if (only != nullptr && !cell.name().starts_with(only)) continue;
+      const bool dies_twice = cell.operation != Operation::recovery && seed % 4 == 0;
+      trials.push_back({cell, static_cast<std::uint32_t>(seed), dies_twice});
+    }
+  }
+  return trials;
+}
+
+TEST(crash_matrix, has_192_cells_each_with_a_name_of_its_own) {
+  std::set<std::string> names;
+  for (const Cell& cell : all_cells()) names.insert(cell.name());
+  EXPECT_EQ(names.size(), 192u);
+}
+
+TEST(crash_matrix, a_kill_at_any_step_loses_nothing_acknowledged_and_leaves_nothing_behind) {
+  const long seed = number_from({"PM_SEED"}, ::getpid());
+  const long seeds = number_from({"PM_CRASH_SEEDS", "PM_CRASH_SEEDS_DEFAULT"}, 4);
+  const auto begin = std::chrono::steady_clock::now();
+  std::printf("PM_SEED=%ld PM_CRASH_SEEDS=%ld\n", seed, seeds);
+  std::fflush(stdout);
+  std::vector<Trial> trials = trials_of(seed, seeds);
+  const auto wanted = static_cast<long>(trials.size());
+  const Sum sum = Matrix(std::move(trials)).run(number_from({"PM_CRASH_JOBS"}, 8));
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  EXPECT_EQ(sum.cells, wanted);
+  EXPECT_GE(sum.kills, wanted);
+  std::printf("the lease of an earlier life was looked at in %ld of %ld; %.0f s\n", sum.leases,
+              sum.cells, seconds);
+  std::printf("crash: %ld cells, %ld kills, %ld double kills, %ld findings\n", sum.cells, sum.kills,
+              sum.dies_twice, sum.findings);
+}
+
+}  // namespace
+}  // namespace pm::crash
