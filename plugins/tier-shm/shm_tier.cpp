@@ -223,7 +223,8 @@ Status ShmTier::locate(const pm_object_id_t& object, const pm_cookie_t& cookie,
                        std::uint64_t length, pm_location_t& location) const {
   const auto block = block_of(cookie);
   if (!block.ok()) return block.status();
-  if (*block) PM_TRY(slab_->check(object, **block));
+  // Where the object is, or was: an answer that is given again names the place of then.
+  if (*block) PM_TRY(slab_->check_place(**block, length));
   const std::string name = *block ? slab_->name() : segments_.names().segment(object);
   if (location.text == nullptr || name.size() >= location.text_capacity) {
     return {Code::resource_exhausted,

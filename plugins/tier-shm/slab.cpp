@@ -175,8 +175,10 @@ Status Slab::adopt(const pm_object_id_t& object, std::uint32_t first, std::uint6
   return {};
 }
 
-Status Slab::check(const pm_object_id_t& object, std::uint32_t first) const {
-  return find(object, first).status();
+Status Slab::check_place(std::uint32_t first, std::uint64_t length) const {
+  const std::uint64_t granules = options_.bytes / SlabAllocator::granule_bytes;
+  const bool fits = first < granules && SlabAllocator::granules_for(length) <= granules - first;
+  return fits ? Status() : not_found(options_.name);
 }
 
 Result<std::uint64_t> Slab::read(const pm_object_id_t& object, std::uint32_t first,

@@ -44,7 +44,8 @@ class Slab {
 
   // NOT_FOUND: no such object. DATA_LOSS: it has another length, or is not sealed.
   Status adopt(const pm_object_id_t& object, std::uint32_t first, std::uint64_t length) const;
-  Status check(const pm_object_id_t& object, std::uint32_t first) const;
+  // NOT_FOUND: no block of that length can begin there. Asks nothing of what is there now.
+  Status check_place(std::uint32_t first, std::uint64_t length) const;
   Result<std::uint64_t> read(const pm_object_id_t& object, std::uint32_t first,
                              std::uint64_t offset, void* target, std::uint64_t length) const;
   Status write(const pm_object_id_t& object, std::uint32_t first, std::uint64_t offset,

@@ -144,7 +144,8 @@ typedef struct pm_tier {
   pm_status_t (*adopt)(const struct pm_tier* tier, const pm_object_id_t* object,
                        const pm_cookie_t* cookie, uint64_t length, uint64_t* bytes_charged);
 
-  // Says where a client finds the object. PM_RESOURCE_EXHAUSTED: a buffer is too small.
+  // Says where a client finds the object, or found it when it was removed meanwhile: answers that
+  // are given again name the place of then. PM_RESOURCE_EXHAUSTED: a buffer is too small.
   // [thread-safe]
   pm_status_t (*locate)(const struct pm_tier* tier, const pm_object_id_t* object,
                         const pm_cookie_t* cookie, uint64_t length, pm_location_t* location);

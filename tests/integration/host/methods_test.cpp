@@ -6,6 +6,7 @@
 
 #include "answers.h"
 #include "content.h"
+#include "leftovers.h"
 
 // What methods promise when they work: repeats, pages, the end of a life.
 
@@ -105,6 +106,30 @@ TEST_P(Methods, a_repeated_request_id_acts_once_and_gets_the_same_answer) {
   ASSERT_EQ(answer_of(later.commit(id, "commit once", &again)), "OK") << "after a restart";
   EXPECT_EQ(first.SerializeAsString(), again.SerializeAsString());
   EXPECT_EQ(answer_of(later.commit(other, "commit once")), "INVALID_ARGUMENT REQUEST_ID_REUSED");
+}
+
+// PAYLOAD-6. The answer names a block that is no longer the payload's.
+TEST(repeats, a_commit_is_answered_alike_when_the_payload_has_left_its_block) {
+  HostOptions options;
+  options.slab_bytes = 1 << 20;
+  HostProcess host(options);
+  ASSERT_TRUE(host.start_ready()) << host.log();
+  Wire wire(host);
+  wire_catalog::AllocatePayloadRequest request;
+  request.set_size_bytes(5'000);
+  request.set_preferred_tier(wire_core::TIER_RAM);
+  request.set_layout(wire_catalog::MEMORY_LAYOUT_SLAB);
+  wire_core::PayloadDescriptor first;
+  ASSERT_EQ(answer_of(wire.allocate(request, &first)), "OK");
+  const auto id = first.payload_id();
+  ASSERT_EQ(answer_of(wire.commit(id, "commit once", &first)), "OK");
+  ASSERT_NE(first.ram().slab_id(), 0u) << "not in the slab";
+  ASSERT_EQ(answer_of(wire.erase(id)), "OK");
+  client::Client client = host.client();
+  ASSERT_EQ(leftovers(host, client), "");
+  wire_core::PayloadDescriptor again;
+  ASSERT_EQ(answer_of(wire.commit(id, "commit once", &again)), "OK");
+  EXPECT_EQ(first.SerializeAsString(), again.SerializeAsString());
 }
 
 TEST_P(Methods, the_pages_of_a_list_show_each_payload_once_while_others_come_and_go) {
