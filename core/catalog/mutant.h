@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 
 // Planted mistakes: each is one wrong line of production code, there in test builds only, which a
 // test switches on to see that it would be found.
@@ -40,8 +41,12 @@ enum class Mutant : std::uint8_t {
 };
 
 #if PM_FAILPOINTS
-// Set by a test before it begins, and never while others run.
-inline Mutant planted = Mutant::none;
+// Set by a test before it begins, and never while others run; that of a whole host by the number in
+// PM_MUTANT.
+inline Mutant planted = [] {
+  const char* number = std::getenv("PM_MUTANT");
+  return number == nullptr ? Mutant::none : static_cast<Mutant>(std::atoi(number));
+}();
 inline bool is_planted(Mutant mutant) { return planted == mutant; }
 #else
 constexpr bool is_planted(Mutant) { return false; }

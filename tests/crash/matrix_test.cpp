@@ -1,12 +1,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -111,6 +113,65 @@ TEST(crash_matrix, a_kill_at_any_step_loses_nothing_acknowledged_and_leaves_noth
               sum.cells, seconds);
   std::printf("crash: %ld cells, %ld kills, %ld double kills, %ld findings\n", sum.cells, sum.kills,
               sum.dies_twice, sum.findings);
+}
+
+// Each is planted in the host and in turn looked for in these cells, a few seeds each.
+struct Planted {
+  catalog::Mutant mutant;
+  std::vector<std::string> cells;
+};
+
+std::vector<Planted> planted_mistakes() {
+  using catalog::Mutant;
+  return {
+      {Mutant::quarantine_is_ignored, {"lease.grant.after.shm", "lease.grant.after.disk"}},
+      {Mutant::orphan_is_kept, {"allocate.reply.after.shm", "write.half.after.disk"}},
+      {Mutant::reply_comes_before_durable, {"commit.row.before.shm", "delete.tombstone.before"}},
+      {Mutant::copy_goes_before_durable, {"delete.removed.after", "spill.freed.after.disk"}},
+      {Mutant::moved_copy_is_not_sealed, {"spill.row.after.disk", "promote.row.after.disk"}},
+      {Mutant::sequence_begins_anew, {"commit.reply.after"}},
+  };
+}
+
+// The first rule of the oracle that a trial has broken; empty: none.
+std::string broken_rule(const Outcome& outcome) {
+  for (const std::string& violation : outcome.violations) {
+    if (violation.starts_with("I")) return violation;
+  }
+  return {};
+}
+
+// How many trials it took, and what was found.
+std::string look_for(const Planted& planted) {
+  constexpr std::uint32_t seeds_max = 12;
+  int trials = 0;
+  for (std::uint32_t seed = 1; seed <= seeds_max; ++seed) {
+    for (const Cell& cell : all_cells()) {
+      const bool is_meant =
+          std::any_of(planted.cells.begin(), planted.cells.end(),
+                      [&](const std::string& name) { return cell.name().starts_with(name); });
+      if (!is_meant) continue;
+      ++trials;
+      const std::string found = broken_rule(crash::run({cell, seed, false, planted.mutant}));
+      if (!found.empty()) return "trial " + std::to_string(trials) + ": " + found;
+    }
+  }
+  return {};
+}
+
+TEST(crash_matrix, finds_each_planted_mistake) {
+  const std::vector<Planted> mistakes = planted_mistakes();
+  std::vector<std::string> found(mistakes.size());
+  std::vector<std::thread> threads;
+  for (std::size_t at = 0; at < mistakes.size(); ++at) {
+    threads.emplace_back([&, at] { found[at] = look_for(mistakes[at]); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (std::size_t at = 0; at < mistakes.size(); ++at) {
+    const int number = static_cast<int>(mistakes[at].mutant);
+    EXPECT_FALSE(found[at].empty()) << "mutant " << number;
+    std::printf("mutant %d: %s\n", number, found[at].c_str());
+  }
 }
 
 }  // namespace

@@ -52,12 +52,18 @@ class Run {
     return false;
   }
 
+  integration::Environment environment() const {
+    if (trial_.mutant == catalog::Mutant::none) return {};
+    return {{"PM_MUTANT", std::to_string(static_cast<int>(trial_.mutant))}};
+  }
+
   fs::path begun_file() const { return host_.directory() / "begun"; }
 
   integration::Environment dies_at(const std::string& point, bool from_start) const {
-    integration::Environment environment = {{"PM_CRASH_AT", point}};
-    if (!from_start) environment.emplace_back("PM_CRASH_WHEN", begun_file().string());
-    return environment;
+    integration::Environment variables = environment();
+    variables.emplace_back("PM_CRASH_AT", point);
+    if (!from_start) variables.emplace_back("PM_CRASH_WHEN", begun_file().string());
+    return variables;
   }
 
   // It dies there and nowhere else.
@@ -117,7 +123,7 @@ class Run {
       return await_death(point);
     }
     if (!trial_.dies_twice) return true;
-    host_.start();
+    host_.start(environment());
     static_cast<void>(host_.wait_exit(std::chrono::milliseconds(workload_.random(60))));
     kill();
     return true;
@@ -125,7 +131,7 @@ class Run {
 
   void last_life() {
     const auto begin = Clock::now();
-    if (!host_.start_ready()) {
+    if (!host_.start_ready(environment())) {
       fails("the host does not start again");
       return;
     }
@@ -142,8 +148,11 @@ class Run {
       violations.insert(violations.end(), of_lease.begin(), of_lease.end());
     }
     integration::audit_repeats(client, workload_.requests(), workload_.known(), violations);
+    // What is wrong already makes the rest wait in vain.
+    if (!violations.empty()) return;
     integration::audit_room(host_, client, violations);
     audit(client);
+    if (!violations.empty()) return;
     for (const client::PayloadId& id : integration::committed_ids(workload_.known())) {
       workload_.erase(client, id);
     }

@@ -5,13 +5,15 @@
 #include <vector>
 
 #include "cells.h"
+#include "core/catalog/mutant.h"
 
 namespace pm::crash {
 
 struct Trial {
   Cell cell;
   std::uint32_t seed = 0;
-  bool dies_twice = false;  // Also while it recovers from the first death.
+  bool dies_twice = false;                         // Also while it recovers from the first death.
+  catalog::Mutant mutant = catalog::Mutant::none;  // A mistake planted in the host.
 };
 
 struct Outcome {
