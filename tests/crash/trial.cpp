@@ -138,15 +138,15 @@ class Run {
     if (Clock::now() - begin > integration::ready_max) fails("I9: not ready in time");
     client::Client client = host_.client(20'000);
     Violations& violations = workload_.violations();
-    audit(client);
+    // First of all, as it can be told only while the quarantine runs.
     victim_.end_lease(client);
-    // Nobody else may hold it: the new life knows no lease of the old one.
     Violations of_lease;
     victim_.check_lease(of_lease);
     if (Clock::now() - begin < std::chrono::milliseconds(quarantine_ms)) {
       outcome_.lease_was_held = true;
       violations.insert(violations.end(), of_lease.begin(), of_lease.end());
     }
+    audit(client);
     integration::audit_repeats(client, workload_.requests(), workload_.known(), violations);
     // What is wrong already makes the rest wait in vain.
     if (!violations.empty()) return;

@@ -241,9 +241,10 @@ std::string look_at_room(const HostProcess& host, client::Client& client) {
 
 }  // namespace
 
-void audit_room(const HostProcess& host, client::Client& client, Violations& violations) {
+void audit_room(const HostProcess& host, client::Client& client, Violations& violations,
+                std::chrono::milliseconds limit) {
   std::string wrong;
-  eventually([&] { return (wrong = look_at_room(host, client)).empty(); });
+  eventually([&] { return (wrong = look_at_room(host, client)).empty(); }, limit);
   if (!wrong.empty()) violations.push_back("I4: " + wrong);
 }
 

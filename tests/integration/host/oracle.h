@@ -77,9 +77,10 @@ std::set<client::PayloadId> committed_ids(const std::vector<Known>& known);
 void audit_repeats(client::Client& client, const std::vector<Request>& requests,
                    std::vector<Known>& known, Violations& violations);
 
-// Rows, counts and media agree, once the times of grace have passed; waits for it for at most ten
-// seconds. Nobody must change anything meanwhile. I4.
-void audit_room(const HostProcess& host, client::Client& client, Violations& violations);
+// Rows, counts and media agree, once the times of grace have passed; waits for that at most until
+// `limit`. Nobody must change anything meanwhile. I4.
+void audit_room(const HostProcess& host, client::Client& client, Violations& violations,
+                std::chrono::milliseconds limit = std::chrono::seconds(10));
 
 // Whether the tiers count the copies that the rows name and `uncommitted` ones more, and no others:
 // then nothing is being made or removed.
