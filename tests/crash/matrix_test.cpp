@@ -109,6 +109,8 @@ TEST(crash_matrix, a_kill_at_any_step_loses_nothing_acknowledged_and_leaves_noth
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   EXPECT_EQ(sum.cells, wanted);
   EXPECT_GE(sum.kills, wanted);
+  // On a machine that is busy the quarantine is often over before anybody can look.
+  EXPECT_GE(sum.leases * 20, sum.cells) << "the leases of earlier lives were not looked at";
   std::printf("the lease of an earlier life was looked at in %ld of %ld; %.0f s\n", sum.leases,
               sum.cells, seconds);
   std::printf("crash: %ld cells, %ld kills, %ld double kills, %ld findings\n", sum.cells, sum.kills,

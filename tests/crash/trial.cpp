@@ -68,7 +68,7 @@ class Run {
 
   // It dies there and nowhere else.
   bool await_death(const std::string& point) {
-    const auto exit = host_.wait_exit(10s);
+    const auto exit = host_.wait_exit(30s);
     if (!exit) return fails("the host did not come to " + point);
     const std::string line = "failpoint " + point.substr(0, point.find(':')) + "\n";
     if (exit->signal != SIGKILL || host_.log().find(line) == std::string::npos) {
