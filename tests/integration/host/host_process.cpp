@@ -99,7 +99,9 @@ void HostProcess::write_repository(std::ostream& out) const {
     out << "plugin = \"repository-" << name << "\"\nschedule_file = \""
         << schedule_file("repository").string() << "\"\n[repository.config.config]\n";
   }
-  if (name == "sqlite") out << "path = \"${state_directory}/catalog.sqlite\"\n";
+  if (name == "sqlite") {
+    out << "path = \"${state_directory}/catalog.sqlite\"\n" << options_.repository_keys;
+  }
 }
 
 void HostProcess::write_disk(std::ostream& out) const {

@@ -34,6 +34,7 @@ struct HostOptions {
   std::uint64_t orphan_grace_ms = 200;
   std::uint64_t quarantine_ms = 200;
   std::string shm_keys;          // More lines of [[tier]] shm.
+  std::string repository_keys;   // And of [repository.config], of "sqlite" alone.
   std::string limits;            // More lines of [limits].
   std::string disk_keys;         // And of [[tier]] disk, before its configuration.
   std::string more;              // More sections.
