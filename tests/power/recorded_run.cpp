@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 
 namespace pm::power {
@@ -14,7 +15,7 @@ namespace pm::power {
 namespace {
 
 constexpr unsigned workers_count = 4;
-constexpr unsigned audits_at_a_time = 2;
+constexpr unsigned audits_at_a_time = 4;  // Each mostly waits.
 constexpr std::size_t kinds_of_cut = 5;
 
 void keep(const Tree& tree, const Cut& cut, const Verdict& verdict) {
@@ -111,37 +112,99 @@ std::vector<Cut> choose_cuts(const Replay& replay, std::size_t count, unsigned s
   return cuts;
 }
 
-Summary audit_all(Replay& replay, const std::vector<ClientLog>& logs, const std::vector<Cut>& cuts,
-                  std::size_t findings_max) {
-  Summary sum;
-  std::mutex mutex;
-  std::size_t next = 0;
-  std::size_t bad = 0;
-  const auto work = [&] {
-    for (;;) {
-      std::unique_lock lock(mutex);
-      if (next == cuts.size() || bad >= findings_max) return;
-      const Cut& cut = cuts[next++];
-      const Tree tree = replay.cut(cut);
-      lock.unlock();
-      const Verdict verdict = audit(tree, logs, cut);
-      if (!verdict.findings.empty()) keep(tree, cut, verdict);
-      lock.lock();
-      ++sum.cuts;
-      sum.required += verdict.required;
-      sum.read += verdict.read;
-      sum.lost += verdict.lost;
-      bad += verdict.findings.empty() ? 0 : 1;
-      for (const std::string& finding : verdict.findings) {
-        sum.findings.push_back(cut.to_text() + ": " + finding);
-      }
-      if (!verdict.findings.empty()) sum.findings.push_back(verdict.log);
+namespace {
+
+// Cuts of one recording, audited by several threads.
+class Auditors {
+ public:
+  Auditors(Replay& replay, const std::vector<ClientLog>& logs, const std::vector<Cut>& cuts,
+           const AuditOptions& options)
+      : replay_(replay), logs_(logs), cuts_(cuts), options_(options) {}
+
+  Summary run() {
+    std::vector<std::thread> threads;
+    for (unsigned n = 0; n < audits_at_a_time; ++n) threads.emplace_back([this] { work(); });
+    for (std::thread& thread : threads) thread.join();
+    return std::move(sum_);
+  }
+
+ private:
+  void work() {
+    try {
+      audit_until_over();
+    } catch (const std::exception& error) {
+      add(error.what());
     }
-  };
-  std::vector<std::thread> threads;
-  for (unsigned n = 0; n < audits_at_a_time; ++n) threads.emplace_back(work);
-  for (std::thread& thread : threads) thread.join();
-  return sum;
+  }
+
+  void audit_until_over() {
+    for (;;) {
+      std::unique_lock lock(mutex_);
+      if (next_ == cuts_.size() || bad_ >= options_.findings_max) return;
+      const std::size_t number = next_++;
+      const Cut& cut = cuts_[number];
+      const Tree tree = replay_.cut(cut);
+      lock.unlock();
+      const std::vector<Account> accounts{{&logs_, cut.sequence}};
+      Audit audit(cut);
+      const auto every = options_.second_cut_every;
+      if (every != 0 && number % every == 0) {
+        add(audit.run_recorded(tree, accounts), tree, cut, false);
+        cut_again(audit, accounts, cut);
+      } else {
+        add(audit.run(tree, accounts), tree, cut, false);
+      }
+    }
+  }
+
+  // What was owed after the first cut is owed after the second one.
+  void cut_again(const Audit& first, std::vector<Account> accounts, const Cut& cut) {
+    if (!first.recording().trouble().empty()) return add(first.recording().trouble());
+    Replay replay(first.recording(), RecordedRun::payloads, first.base(), first.base_inodes());
+    accounts.push_back({&first.own_log(), 0});
+    for (const Cut& second : choose_cuts(replay, 5, cut.seed)) {
+      accounts.back().sequence = second.sequence;
+      const Tree tree = replay.cut(second);
+      add(Audit(second).run(tree, accounts), tree, second, true);
+    }
+  }
+
+  void add(const std::string& trouble) {
+    const std::lock_guard lock(mutex_);
+    ++bad_;
+    sum_.findings.push_back(trouble);
+  }
+
+  void add(const Verdict& verdict, const Tree& tree, const Cut& cut, bool is_second) {
+    if (!verdict.findings.empty()) keep(tree, cut, verdict);
+    const std::lock_guard lock(mutex_);
+    ++(is_second ? sum_.second_cuts : sum_.cuts);
+    sum_.required += verdict.required;
+    sum_.read += verdict.read;
+    sum_.lost += verdict.lost;
+    if (verdict.findings.empty()) return;
+    ++bad_;
+    for (const std::string& finding : verdict.findings) {
+      sum_.findings.push_back((is_second ? "second " : "") + cut.to_text() + ": " + finding);
+    }
+    sum_.findings.push_back(verdict.log);
+  }
+
+  Replay& replay_;
+  const std::vector<ClientLog>& logs_;
+  const std::vector<Cut>& cuts_;
+  const AuditOptions options_;
+  std::mutex mutex_;
+  std::size_t next_ = 0;
+  std::size_t bad_ = 0;
+  Summary sum_;
+};
+
+}  // namespace
+
+Summary audit_all(Replay& replay, const std::vector<ClientLog>& logs, const std::vector<Cut>& cuts,
+                  const AuditOptions& options) {
+  return Auditors(replay, logs, cuts, options).run();
 }
 
 }  // namespace pm::power

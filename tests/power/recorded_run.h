@@ -42,15 +42,23 @@ std::vector<Cut> choose_cuts(const Replay& replay, std::size_t count, unsigned s
 
 struct Summary {
   std::size_t cuts = 0;
+  std::size_t second_cuts = 0;
   std::uint64_t required = 0;
   std::uint64_t read = 0;
   std::uint64_t lost = 0;
   std::vector<std::string> findings;
 };
 
-// Audits them, two at a time; ends early after `findings_max` cuts with findings. With PM_POWER_KEEP
-// set, what was found is left in that folder, each cut with its files and the host's log.
+struct AuditOptions {
+  std::size_t findings_max = 3;  // Ends early after so many cuts with findings.
+  // Of so many cuts one is followed by a second one, while the host recovers from the first or
+  // just after; 0: none.
+  std::size_t second_cut_every = 0;
+};
+
+// Audits them, several at a time. With PM_POWER_KEEP set, what was found is left in that folder,
+// each cut with its files and the host's log.
 Summary audit_all(Replay& replay, const std::vector<ClientLog>& logs, const std::vector<Cut>& cuts,
-                  std::size_t findings_max);
+                  const AuditOptions& options);
 
 }  // namespace pm::power
