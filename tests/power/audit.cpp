@@ -78,8 +78,7 @@ void Audit::look(client::Client& client, const std::vector<Account>& accounts) {
 
 void Audit::look_at(client::Client& client, const Known& known, const Expectation& expected,
                     const client::Summary* summary) {
-  const bool is_required =
-      expected.may_be_read && !expected.may_be_absent && !expected.may_be_lost;
+  const bool is_required = expected.may_be_read && !expected.may_be_absent && !expected.may_be_lost;
   verdict_.required += is_required ? 1 : 0;
   if (summary == nullptr) {
     if (!expected.may_be_absent) accuse(known, "it is gone");
@@ -147,8 +146,8 @@ void Audit::look_for_orphans(client::Client& client) {
     if (!stats) words = stats.status().to_string();
     for (const client::TierStats& tier : stats ? stats->tiers : std::vector<client::TierStats>()) {
       if (tier.name == "disk" && tier.copies != host_.files().size())
-        words = std::to_string(host_.files().size()) + " files for " +
-                std::to_string(tier.copies) + " copies";
+        words = std::to_string(host_.files().size()) + " files for " + std::to_string(tier.copies) +
+                " copies";
       if (tier.health != "ok") words += " tier " + tier.name + " is " + tier.health;
     }
     return words.empty();
@@ -168,8 +167,7 @@ void Audit::put_again(client::Client& client) {
       continue;
     }
     const client::PayloadId id = stored->descriptor.id;
-    own_log_.front().payloads.push_back(
-        {id, stored->digest, tier == client::Tier::disk, {commit}});
+    own_log_.front().payloads.push_back({id, stored->digest, tier == client::Tier::disk, {commit}});
     const auto digest = integration::digest_of(client, id);
     if (!digest || *digest != stored->digest) accuse("what was put cannot be read");
   }

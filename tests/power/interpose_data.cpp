@@ -49,8 +49,8 @@ template <typename Call>
 int record_length(RecordKind kind, int fd, off_t length, Call call) {
   std::uint64_t inode = 0;
   if (!is_recorded(fd, inode)) return call();
-  Record* record = begin_record(
-      {.kind = kind, .inode = inode, .length = static_cast<std::uint64_t>(length)});
+  Record* record =
+      begin_record({.kind = kind, .inode = inode, .length = static_cast<std::uint64_t>(length)});
   const int result = call();
   const int error = errno;
   end_record(record, result == 0 ? 0 : -1);
@@ -147,10 +147,18 @@ PM_EXPORT ssize_t pwritev2(int fd, const iovec* parts, int count, off_t offset, 
   return next(fd, parts, count, offset, flags);
 }
 
+PM_EXPORT ssize_t pwritev64v2(int fd, const iovec* parts, int count, off64_t offset, int flags) {
+  return pwritev2(fd, parts, count, offset, flags);
+}
+
 PM_EXPORT ssize_t sendfile(int to, int from, off_t* offset, size_t length) noexcept {
   PM_NEXT(sendfile);
   refuse_fd(to, "sendfile");
   return next(to, from, offset, length);
+}
+
+PM_EXPORT ssize_t sendfile64(int to, int from, off64_t* offset, size_t length) noexcept {
+  return sendfile(to, from, offset, length);
 }
 
 PM_EXPORT ssize_t copy_file_range(int from, off64_t* from_at, int to, off64_t* to_at, size_t length,
@@ -183,6 +191,10 @@ PM_EXPORT int truncate(const char* path, off_t length) noexcept {
   return next(path, length);
 }
 
+PM_EXPORT int truncate64(const char* path, off64_t length) noexcept {
+  return truncate(path, length);
+}
+
 PM_EXPORT int posix_fallocate(int fd, off_t offset, off_t length) {
   PM_NEXT(posix_fallocate);
   return record_length(RecordKind::extend, fd, offset + length,
@@ -200,6 +212,10 @@ PM_EXPORT int fallocate(int fd, int mode, off_t offset, off_t length) {
   if (mode != 0) refuse_fd(fd, "fallocate with a mode");
   return record_length(RecordKind::extend, fd, offset + length,
                        [&] { return next(fd, mode, offset, length); });
+}
+
+PM_EXPORT int fallocate64(int fd, int mode, off64_t offset, off64_t length) {
+  return fallocate(fd, mode, offset, length);
 }
 
 PM_EXPORT int fsync(int fd) {

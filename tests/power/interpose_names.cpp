@@ -167,6 +167,8 @@ PM_EXPORT int creat(const char* path, mode_t mode) {
   return open(path, O_CREAT | O_WRONLY | O_TRUNC, mode);
 }
 
+PM_EXPORT int creat64(const char* path, mode_t mode) { return creat(path, mode); }
+
 // openat2(2) has no function of its own.
 PM_EXPORT long syscall(long number, ...) noexcept {
   PM_NEXT(syscall);

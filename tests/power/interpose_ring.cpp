@@ -55,12 +55,11 @@ void note_submitted(const io_uring* ring) {
       pm::power::refuse("an operation of io_uring that is not known", "");
       continue;
     }
-    Record* record =
-        pm::power::begin_record({.kind = RecordKind::write,
-                                 .inode = inode,
-                                 .offset = entry.off,
-                                 .length = entry.len,
-                                 .data = reinterpret_cast<const void*>(entry.addr)});
+    Record* record = pm::power::begin_record({.kind = RecordKind::write,
+                                              .inode = inode,
+                                              .offset = entry.off,
+                                              .length = entry.len,
+                                              .data = reinterpret_cast<const void*>(entry.addr)});
     if (record != nullptr) remember(ring, entry.user_data, record);
   }
   ::pthread_mutex_unlock(&writes_mutex);

@@ -7,7 +7,8 @@
 #include "files_check.h"
 #include "recorded_run.h"
 
-// The power is cut under a real host, at any moment, and it is started on what a disk may hold then.
+// The power is cut under a real host, at any moment, and it is started on what a disk may hold
+// then.
 
 namespace pm::power {
 namespace {
@@ -56,8 +57,7 @@ TEST_F(Power, the_whole_recording_rebuilds_the_directories_byte_by_byte) {
     EXPECT_GT(kinds[kind], 0) << "nothing of kind " << static_cast<int>(kind);
   }
   Replay replay(run.recording(), RecordedRun::payloads);
-  const Tree rebuilt =
-      replay.cut({replay.last(), Keep::issued, Keep::issued, 0});
+  const Tree rebuilt = replay.cut({replay.last(), Keep::issued, Keep::issued, 0});
   const Tree found = Tree::read(run.recording().root());
   EXPECT_EQ(difference(found, rebuilt), "");
   EXPECT_GT(found.files.size(), 10u);
@@ -76,8 +76,8 @@ TEST_F(Power, each_sync_comes_before_what_it_promises) {
   Replay replay(run.recording(), RecordedRun::payloads);
   audit_in_memory();
   const std::vector<ClientLog> logs = run.logs();
-  const auto scratch = std::filesystem::temp_directory_path() /
-                       ("pm-power-" + std::to_string(::getpid()));
+  const auto scratch =
+      std::filesystem::temp_directory_path() / ("pm-power-" + std::to_string(::getpid()));
   std::uint64_t required = 0;
   std::size_t cuts = 0;
   for (const std::uint64_t moment : replay.boundaries()) {
@@ -103,17 +103,18 @@ TEST_F(Power, nothing_acknowledged_as_durable_is_lost_by_a_cut) {
   Replay replay(run.recording(), RecordedRun::payloads);
   audit_in_memory();
   const std::vector<ClientLog> logs = run.logs();
-  const Summary sum = audit_all(replay, logs, choose_cuts(replay, cuts_count, seed_),
-                                {.second_cut_every = 25});
+  const Summary sum =
+      audit_all(replay, logs, choose_cuts(replay, cuts_count, seed_), {.second_cut_every = 25});
   for (const std::string& finding : sum.findings) ADD_FAILURE() << finding;
   EXPECT_GT(sum.required, sum.cuts);
   EXPECT_GT(sum.lost, 0u);
-  std::printf("power: %zu cuts, %zu second cuts, %zu syncs, %llu answers, %llu payloads required, %llu read, "
-              "%llu lost, %zu findings\n",
-              sum.cuts, sum.second_cuts, replay.syncs(), static_cast<unsigned long long>(run.answers()),
-              static_cast<unsigned long long>(sum.required),
-              static_cast<unsigned long long>(sum.read),
-              static_cast<unsigned long long>(sum.lost), sum.findings.size());
+  std::printf(
+      "power: %zu cuts, %zu second cuts, %zu syncs, %llu answers, %llu payloads required, %llu "
+      "read, "
+      "%llu lost, %zu findings\n",
+      sum.cuts, sum.second_cuts, replay.syncs(), static_cast<unsigned long long>(run.answers()),
+      static_cast<unsigned long long>(sum.required), static_cast<unsigned long long>(sum.read),
+      static_cast<unsigned long long>(sum.lost), sum.findings.size());
 }
 
 // Syncs that are answered and not done: of what, as fnmatch(3) has it.
@@ -131,27 +132,26 @@ TEST_P(PlantedMistakes, are_found) {
   ASSERT_TRUE(run.live(700)) << run.host().log();
   Replay replay(run.recording(), RecordedRun::payloads);
   audit_in_memory();
-  const Summary sum = audit_all(replay, run.logs(), choose_cuts(replay, cuts_max, seed_),
-                                {.findings_max = 1});
+  const Summary sum =
+      audit_all(replay, run.logs(), choose_cuts(replay, cuts_max, seed_), {.findings_max = 1});
   EXPECT_FALSE(sum.findings.empty()) << "not found by " << sum.cuts << " cuts";
   if (!sum.findings.empty()) {
     std::printf("found after %zu cuts: %s\n", sum.cuts, sum.findings.front().c_str());
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    power, PlantedMistakes,
-    testing::Values(Planted{"payload_bytes", "*/payloads/*.part"},
-                    Planted{"payload_name", "*/payloads/[!p]?/[!p]?"},
-                    Planted{"upper_directory", "*/payloads/[!p]?"},
-                    Planted{"payloads_directory", "*/payloads"},
-                    Planted{"marker_bytes", "*/pm-tier-disk.json.new"},
-                    Planted{"store_synchronous_off", "*/catalog.sqlite*"},
-                    Planted{"store_log", "*/catalog.sqlite-wal"},
-                    Planted{"store_file", "*/catalog.sqlite"},
-                    Planted{"state_directory", "*/state"},
-                    Planted{"parent_of_state_directory", "*/pm-host-??????"}),
-    [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(power, PlantedMistakes,
+                         testing::Values(Planted{"payload_bytes", "*/payloads/*.part"},
+                                         Planted{"payload_name", "*/payloads/[!p]?/[!p]?"},
+                                         Planted{"upper_directory", "*/payloads/[!p]?"},
+                                         Planted{"payloads_directory", "*/payloads"},
+                                         Planted{"marker_bytes", "*/pm-tier-disk.json.new"},
+                                         Planted{"store_synchronous_off", "*/catalog.sqlite*"},
+                                         Planted{"store_log", "*/catalog.sqlite-wal"},
+                                         Planted{"store_file", "*/catalog.sqlite"},
+                                         Planted{"state_directory", "*/state"},
+                                         Planted{"parent_of_state_directory", "*/pm-host-??????"}),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
 }  // namespace pm::power

@@ -62,8 +62,7 @@ std::vector<Recorded> Recording::records() const {
     const char* text = reinterpret_cast<const char*>(record + 1);
     const char* other = text + record->name_length;
     const char* data = other + record->other_name_length;
-    const bool has_data =
-        record->kind == RecordKind::write || record->kind == RecordKind::content;
+    const bool has_data = record->kind == RecordKind::write || record->kind == RecordKind::content;
     result.push_back({record,
                       {text, record->name_length},
                       {other, record->other_name_length},

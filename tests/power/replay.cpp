@@ -13,7 +13,7 @@ constexpr std::size_t page_bytes = 4096;
 constexpr std::size_t sector_bytes = 512;
 
 // True in `share` of the cases.
-bool is_drawn(std::minstd_rand& random, double share) {
+bool is_drawn(std::mt19937& random, double share) {
   return std::uniform_real_distribution<double>()(random) < share;
 }
 
@@ -196,9 +196,10 @@ void Replay::begin(std::size_t at) {
                            std::string(recorded.other_name), node_of_inode_.at(record.inode)});
     case RecordKind::remove: {
       const Node& parent = *nodes_[node_of_inode_.at(record.directory)];
-      return change_names(record.directory,
-                          {record.begun, std::string(recorded.name), {},
-                           parent.current_names.at(std::string(recorded.name))});
+      return change_names(record.directory, {record.begun,
+                                             std::string(recorded.name),
+                                             {},
+                                             parent.current_names.at(std::string(recorded.name))});
     }
     case RecordKind::write:
     case RecordKind::truncate:
@@ -226,7 +227,7 @@ void Replay::end(std::size_t at) {
   node_of_record_.erase(waiting);
 }
 
-void Replay::keep_some(const Change& change, double share, std::minstd_rand& random,
+void Replay::keep_some(const Change& change, double share, std::mt19937& random,
                        std::string& bytes) {
   if (!is_drawn(random, share)) return;
   const bool is_torn = change.kind == RecordKind::write && is_drawn(random, 0.25);
@@ -250,13 +251,12 @@ Keep Replay::keep_of(const std::string& path, const Cut& cut) const {
 }
 
 std::string Replay::bytes_of(const Node& node, Keep keep, double share,
-                             std::minstd_rand& random) const {
+                             std::mt19937& random) const {
   std::string bytes = node.bytes;
   for (const Change& change : node.changes) {
     if (keep == Keep::some) {
       keep_some(change, share, random, bytes);
-    } else if (keep == Keep::issued ||
-               (keep == Keep::named && change.kind != RecordKind::write)) {
+    } else if (keep == Keep::issued || (keep == Keep::named && change.kind != RecordKind::write)) {
       apply(change, bytes);
     }
   }
@@ -264,7 +264,7 @@ std::string Replay::bytes_of(const Node& node, Keep keep, double share,
 }
 
 void Replay::collect(const Node& node, const std::string& path, const Cut& cut, double share,
-                     std::minstd_rand& random, Tree& tree) const {
+                     std::mt19937& random, Tree& tree) const {
   const Keep keep = keep_of(path, cut);
   auto names = node.names;
   for (const NameChange& change : node.name_changes) {
@@ -291,7 +291,7 @@ Tree Replay::cut(const Cut& cut) {
       begin(moments_[next_].record);
     }
   }
-  std::minstd_rand random(cut.seed);
+  std::mt19937 random(cut.seed);
   constexpr double shares[] = {0.1, 0.5, 0.9};
   const double share = shares[random() % std::size(shares)];
   Tree tree;

@@ -71,6 +71,7 @@ class Replay {
 
   // Goes on to the cut's moment, never back, and says what is there.
   Tree cut(const Cut& cut);
+
  private:
   struct Change {  // Of a file's bytes or length.
     RecordKind kind{};
@@ -108,11 +109,11 @@ class Replay {
   Node* node_at(std::uint64_t inode);
   static void apply(const Change& change, std::string& bytes);
   static void apply(const NameChange& change, std::map<std::string, std::uint64_t>& names);
-  static void keep_some(const Change& change, double share, std::minstd_rand& random,
+  static void keep_some(const Change& change, double share, std::mt19937& random,
                         std::string& bytes);
-  std::string bytes_of(const Node& node, Keep keep, double share, std::minstd_rand& random) const;
+  std::string bytes_of(const Node& node, Keep keep, double share, std::mt19937& random) const;
   void collect(const Node& node, const std::string& path, const Cut& cut, double share,
-               std::minstd_rand& random, Tree& tree) const;
+               std::mt19937& random, Tree& tree) const;
   Keep keep_of(const std::string& path, const Cut& cut) const;
 
   const std::string apart_;

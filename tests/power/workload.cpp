@@ -127,7 +127,8 @@ bool Worker::act_on(client::Client& client, Known& known) {
   Step& taken = known.steps.back();
   const bool answered = take(taken, call);
   const bool is_over = taken.act == Act::erase && (!answered || taken.ok);
-  if (is_over || !answered) std::erase(usable_, static_cast<std::size_t>(&known - log_.payloads.data()));
+  if (is_over || !answered)
+    std::erase(usable_, static_cast<std::size_t>(&known - log_.payloads.data()));
   return answered;
 }
 
