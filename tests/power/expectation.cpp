@@ -17,7 +17,7 @@ bool is_answered(const Step& step, std::uint64_t cut) {
 class Fold {
  public:
   Fold(const Known& known, std::uint64_t cut, std::uint64_t settled)
-      : on_disk_(known.on_disk), cut_(cut), settled_(settled) {
+      : on_disk_(known.on_disk), settled_(settled) {
     for (const Step& step : known.steps) {
       if (!has_begun(step, cut)) break;
       const bool answered = is_answered(step, cut);
@@ -68,7 +68,6 @@ class Fold {
   }
 
   const bool on_disk_;
-  const std::uint64_t cut_;
   const std::uint64_t settled_;
   Known3 there_ = Known3::no;  // The row.
   Known3 durable_ = Known3::no;

@@ -20,6 +20,8 @@ inline constexpr char root[] = "PM_RECORD_ROOT";  // The directory whose effects
 inline constexpr char shared[] = "PM_RECORD_SHARED";
 // A planted mistake: syncs of what this pattern (fnmatch) matches are answered, and not done.
 inline constexpr char forget[] = "PM_RECORD_FORGET";
+// From so many numbers of the sequence on; 0: from the beginning.
+inline constexpr char forget_from[] = "PM_RECORD_FORGET_FROM";
 // Kill the process as soon as the sequence has come so far.
 inline constexpr char kill_at[] = "PM_RECORD_KILL_AT";
 // What the kernel is said to have as its boot id.

@@ -16,7 +16,9 @@ namespace {
 
 constexpr unsigned workers_count = 4;
 constexpr unsigned audits_at_a_time = 4;  // Each mostly waits.
-constexpr std::size_t kinds_of_cut = 5;
+constexpr std::size_t boundary_kinds = 3;
+constexpr std::size_t kinds_of_nine[] = {0, 3, 4, 1, 3, 4, 2, 3, 4};  // In turn.
+constexpr std::size_t second_cuts = std::size(kinds_of_nine);
 
 void keep(const Tree& tree, const Cut& cut, const Verdict& verdict) {
   const char* folder = std::getenv("PM_POWER_KEEP");
@@ -96,8 +98,8 @@ std::vector<Cut> choose_cuts(const Replay& replay, std::size_t count, unsigned s
     Cut cut;
     cut.seed = seed * 65'537 + static_cast<unsigned>(n);
     cut.sequence = boundaries[random() % boundaries.size()];
-    const auto kind = n % kinds_of_cut;
-    if (kind < 3) {
+    const auto kind = kinds_of_nine[n % std::size(kinds_of_nine)];
+    if (kind < boundary_kinds) {
       constexpr Keep keeps[] = {Keep::synced, Keep::named, Keep::issued};
       cut.store = cut.apart = keeps[kind];
     } else {
@@ -162,7 +164,7 @@ class Auditors {
     if (!first.recording().trouble().empty()) return add(first.recording().trouble());
     Replay replay(first.recording(), RecordedRun::payloads, first.base(), first.base_inodes());
     accounts.push_back({&first.own_log(), 0});
-    for (const Cut& second : choose_cuts(replay, 5, cut.seed)) {
+    for (const Cut& second : choose_cuts(replay, second_cuts, cut.seed)) {
       accounts.back().sequence = second.sequence;
       const Tree tree = replay.cut(second);
       add(Audit(second).run(tree, accounts), tree, second, true);

@@ -34,10 +34,10 @@ class RecordedRun {
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 
-// `count` cuts of the replay, in order: a fifth each (1) at the boundaries of syncs, with what was
+// `count` cuts of the replay, in order: a ninth each (1) at the boundaries of syncs, with what was
 // synced alone, (2) there, with names and lengths but no bytes, (3) there, with all that was
-// issued, (4) anywhere, with a random part of what the store had not synced, and (5) of what the
-// payloads' files had not synced; in the last two the other half is drawn, too.
+// issued; a third each (4) anywhere, with a random part of what the store had not synced, and (5)
+// of what the payloads' files had not synced; in these two the other half is drawn, too.
 std::vector<Cut> choose_cuts(const Replay& replay, std::size_t count, unsigned seed);
 
 struct Summary {

@@ -26,6 +26,7 @@ struct State {
   std::size_t root_length = 0;
   char shared[path_bytes_max] = {};
   const char* forget = nullptr;
+  std::uint64_t forget_from = 0;
   std::uint64_t kill_at = UINT64_MAX;
 };
 
@@ -99,6 +100,9 @@ __attribute__((constructor)) void attach() {
   state.root_length = std::strlen(state.root);
   if (const char* shared = std::getenv(variable::shared)) copy_text(state.shared, shared);
   state.forget = std::getenv(variable::forget);
+  if (const char* from = std::getenv(variable::forget_from)) {
+    state.forget_from = std::strtoull(from, nullptr, 10);
+  }
   if (const char* at = std::getenv(variable::kill_at)) {
     state.kill_at = std::strtoull(at, nullptr, 10);
   }
@@ -179,7 +183,8 @@ bool is_recorded(int fd, std::uint64_t& inode) {
 }
 
 bool is_forgotten(const Place& place) {
-  return state.forget != nullptr && ::fnmatch(state.forget, place.path, 0) == 0;
+  return state.forget != nullptr && state.log != nullptr &&
+         state.log->sequence >= state.forget_from && ::fnmatch(state.forget, place.path, 0) == 0;
 }
 
 bool is_shared(const Place& place) {
