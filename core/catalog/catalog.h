@@ -78,13 +78,14 @@ class Catalog {
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
 
-  // What an earlier life recorded. Before the first apply().
+  // What an earlier life recorded. Before the first apply(), and end_restore() behind the last.
   void restore(const PayloadRecord& record);
   void restore(const RequestRecord& record);
   void restore(const TierRecord& record);
   void restore(const StreamRecord& record);
   void restore(const ConsumerGroupRecord& record);
   void restore_stream_age(std::uint64_t number, std::uint64_t end_offset, std::int64_t newest_ns);
+  void end_restore();
 
   // Does what the command says and appends what follows from it to `changes`.
   void apply(const Command& command, const Clocks& now, Changes& changes);
@@ -391,6 +392,8 @@ class Catalog {
   std::uint32_t waiting_count_ = 0;
   std::uint32_t uncommitted_count_ = 0;
   bool stopping_ = false;
+
+  std::vector<std::pair<std::uint64_t, Slot>> restored_;  // By order; until end_restore().
 
   // Of the apply() under way.
   Clocks now_;

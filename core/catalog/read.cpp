@@ -126,13 +126,23 @@ void Catalog::restore(const PayloadRecord& record) {
   payload_by_id_.insert(slot);
   if (record.additions.any()) add_to(slot) = record.additions;
   set_checksum(slot, record.checksum);
-  if (record.additions.pinned) {
-    ++pinned_count_;
-    index_pin(slot);
+  restored_.emplace_back(record.order, slot);
+}
+
+// Rows come in the order of their ids, which is none. In that of their making the indexes grow at
+// their ends, which takes a fifth of the time, and who was made first leaves first.
+void Catalog::end_restore() {
+  std::sort(restored_.begin(), restored_.end());
+  for (const auto& [order, slot] : restored_) {
+    if (additions_of(slot).pinned) {
+      ++pinned_count_;
+      index_pin(slot);
+    }
+    relist(slot);
+    index_due(slot);
+    join_victims(slot);
   }
-  relist(slot);
-  index_due(slot);
-  join_victims(slot);
+  restored_ = {};
 }
 
 void Catalog::restore(const RequestRecord& record) {

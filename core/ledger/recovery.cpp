@@ -19,7 +19,7 @@ namespace {
 
 using OnRecord = std::function<Status(const pm_value_t* values, std::uint32_t count)>;
 
-// Visits every record of a kind, in the order of `order_field`; stops at the first error.
+// Visits every record of a kind, in no order; stops at the first error.
 Status scan_all(const pm_repository_t* repository, std::uint32_t kind, OnRecord on_record) {
   struct Visit {
     OnRecord on_record;
@@ -144,6 +144,7 @@ Result<Recovered> recover(const pm_repository_t* repository, const TierNames& na
     return Status{};
   }));
   PM_TRY(recover_streams(repository, catalog));
+  catalog.end_restore();
   return found;
 }
 

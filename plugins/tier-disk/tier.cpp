@@ -70,8 +70,12 @@ Result<std::unique_ptr<DiskTier>> DiskTier::open(const sdk::Host& host, const Op
 // Usage is what the medium holds, adopted or not: an orphan takes room until it is removed, and
 // nothing has to be remembered for each object.
 Status DiskTier::count_objects() {
-  auto totals = walk(*root_, [](const ObjectName&, std::uint64_t) { return true; });
+  auto totals = walk(*root_, [this](const ObjectName& name, std::uint64_t length) {
+    if (name.sealed) found_.add(name.object, length);
+    return true;
+  });
   if (!totals.ok()) return totals.status();
+  found_.sort();
   objects_ = totals->objects;
   bytes_used_ = totals->bytes_charged;
   if (totals->strangers > 0)
@@ -127,6 +131,7 @@ void DiskTier::release(std::uint64_t bytes) {
 
 Status DiskTier::allocate(const pm_object_id_t& object, std::uint64_t length,
                           pm_allocation_t* allocation) {
+  found_.drop();
   if (length == 0) return {Code::invalid_argument, "an object has at least 1 byte"};
   if (length > file_bytes_max)
     return {Code::resource_exhausted, std::to_string(length) + " bytes fit in no file"};
@@ -179,18 +184,25 @@ Status DiskTier::missing(const pm_object_id_t& object) const {
   return {Code::not_found, root_->absolute_path(object, true) + " does not exist"};
 }
 
-Status DiskTier::adopt(const pm_object_id_t& object, std::uint64_t length,
-                       std::uint64_t* bytes_charged) const {
+Result<std::uint64_t> DiskTier::length_of_sealed(const pm_object_id_t& object) const {
   const std::string path = relative_path(object, true);
   Descriptor file(open_beneath(root_->fd(), path.c_str(), O_PATH));
   if (!file && errno == ENOENT) return missing(object);
   const std::string shown = root_->absolute_path(object, true);
   struct stat state {};
   if (!file || ::fstat(file.get(), &state) != 0)
-    return {Code::data_loss, errno_status(errno, "cannot stat " + shown).message()};
-  if (!S_ISREG(state.st_mode)) return {Code::data_loss, shown + " is not a regular file"};
-  if (static_cast<std::uint64_t>(state.st_size) != length)
-    return {Code::data_loss, shown + " has " + std::to_string(state.st_size) +
+    return Status(Code::data_loss, errno_status(errno, "cannot stat " + shown).message());
+  if (!S_ISREG(state.st_mode)) return Status(Code::data_loss, shown + " is not a regular file");
+  return static_cast<std::uint64_t>(state.st_size);
+}
+
+Status DiskTier::adopt(const pm_object_id_t& object, std::uint64_t length,
+                       std::uint64_t* bytes_charged) {
+  const auto known = found_.length_of(object);
+  const auto found = known ? Result<std::uint64_t>(*known) : length_of_sealed(object);
+  if (!found.ok()) return found.status();
+  if (*found != length)
+    return {Code::data_loss, root_->absolute_path(object, true) + " has " + std::to_string(*found) +
                                  " bytes and should have " + std::to_string(length)};
   *bytes_charged = round_up_to_block(length);
   return {};
@@ -223,8 +235,7 @@ Result<std::shared_ptr<File>> DiskTier::file_to_write(const pm_object_id_t& obje
                                                       std::uint64_t offset, std::uint64_t length) {
   const auto unsealed = unsealed_.find(object);
   if (!unsealed) {
-    std::uint64_t unused = 0;
-    const bool absent = adopt(object, 0, &unused).code() == Code::not_found;
+    const bool absent = length_of_sealed(object).status().code() == Code::not_found;
     if (absent) return missing(object);
     return Status(Code::failed_precondition,
                   root_->absolute_path(object, true) + " is sealed, and not written again");
@@ -323,9 +334,8 @@ Status DiskTier::seal(const pm_object_id_t& object, std::uint64_t length) {
   auto file = unsealed && unsealed->file ? Result(unsealed->file)
                                          : File::open(*root_, object, false, direct_);
   if (!file.ok()) {
-    std::uint64_t unused = 0;
-    const bool is_sealed = adopt(object, length, &unused).ok();
-    if (!is_sealed) return file.status();
+    const auto sealed = length_of_sealed(object);
+    if (!sealed.ok() || *sealed != length) return file.status();
     return {Code::failed_precondition, root_->absolute_path(object, true) + " is sealed already"};
   }
   PM_TRY(check_unsealed_file(bucket->get(), object, (*file)->cached(), length));
@@ -377,6 +387,7 @@ Status DiskTier::make_sealed(const pm_object_id_t& object, const Descriptor& buc
 }
 
 Status DiskTier::remove(const pm_object_id_t& object) {
+  found_.drop();
   const auto unsealed = unsealed_.find(object);
   files_.drop(object);
   bool found = false;
@@ -410,6 +421,7 @@ Status DiskTier::remove(const pm_object_id_t& object) {
 
 Status DiskTier::enumerate(const pm_call_context_t* context, pm_on_tier_object_t on_object,
                            void* data) {
+  found_.drop();
   bool cancelled = false;
   auto totals = walk(*root_, [&](const ObjectName& name, std::uint64_t length) {
     cancelled =

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "file.h"
+#include "found_objects.h"
 #include "ring.h"
 #include "root.h"
 #include "unsealed.h"
@@ -31,7 +32,8 @@ struct Options {
 inline constexpr std::uint64_t chunk_bytes = 1024 * 1024;
 
 // The operations of pm_tier_t and its extensions, with C++ types. What each one promises stands in
-// pm/tier.h. Sealed objects take no memory here: the file system alone knows them.
+// pm/tier.h. Sealed objects take no memory here, but for the time of a start: the file system alone
+// knows them.
 class DiskTier {
  public:
   static Result<std::unique_ptr<DiskTier>> open(const sdk::Host& host, const Options& options);
@@ -42,8 +44,7 @@ class DiskTier {
   pm_tier_usage_t usage() const;
 
   Status allocate(const pm_object_id_t& object, std::uint64_t length, pm_allocation_t* allocation);
-  Status adopt(const pm_object_id_t& object, std::uint64_t length,
-               std::uint64_t* bytes_charged) const;
+  Status adopt(const pm_object_id_t& object, std::uint64_t length, std::uint64_t* bytes_charged);
   Status locate(const pm_object_id_t& object, std::uint64_t length, pm_location_t* location) const;
   Status read(const pm_call_context_t* context, const pm_object_id_t& object, std::uint64_t offset,
               void* target, std::uint64_t length, std::uint64_t* count);
@@ -72,11 +73,13 @@ class DiskTier {
                              std::uint64_t length) const;
   Status make_sealed(const pm_object_id_t& object, const Descriptor& bucket, int fd);
   Status missing(const pm_object_id_t& object) const;
+  Result<std::uint64_t> length_of_sealed(const pm_object_id_t& object) const;
 
   const sdk::Host host_;
   const Options options_;
   const std::unique_ptr<Root> root_;
   const bool direct_;
+  FoundObjects found_;
   UnsealedObjects unsealed_;
   FileCache files_;
   std::atomic<std::uint64_t> bytes_used_{0};

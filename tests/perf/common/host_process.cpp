@@ -39,6 +39,10 @@ std::string contents(const std::string& path) {
 HostProcess::HostProcess(const HostSetup& setup) {
   address_ = "unix:" + directory_ / "run/host.sock";
   write_config(setup);
+  start(setup.preload);
+}
+
+void HostProcess::start(const std::string& preload) {
   const std::string config = directory_ / "host.toml";
   const std::string log = directory_ / "host.log";
   const pid_t parent = getpid();
@@ -49,6 +53,7 @@ HostProcess::HostProcess(const HostSetup& setup) {
     const int fd = open(log.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);
+    if (!preload.empty()) setenv("LD_PRELOAD", preload.c_str(), 1);
     execl(PM_PERF_HOST, PM_PERF_HOST, "--config", config.c_str(), static_cast<char*>(nullptr));
     _exit(127);
   }
@@ -60,6 +65,15 @@ HostProcess::~HostProcess() {
   if (pid_ <= 0) return;
   kill(pid_, SIGTERM);
   waitpid(pid_, nullptr, 0);
+}
+
+double HostProcess::restart(bool by_kill) {
+  kill(pid_, by_kill ? SIGKILL : SIGTERM);
+  must(waitpid(pid_, nullptr, 0) == pid_, "the host cannot be waited for");
+  pid_ = -1;
+  const double begin = now_seconds();
+  start({});
+  return now_seconds() - begin;
 }
 
 void HostProcess::write_config(const HostSetup& setup) const {

@@ -13,6 +13,7 @@ struct HostSetup {
   std::string repository = "sqlite";  // or "memory"
   std::uint64_t shm_capacity_bytes = 1ULL << 30;
   std::uint64_t slab_bytes = 0;  // Of the capacity.
+  std::string preload;           // LD_PRELOAD of the first life.
 };
 
 // A pm-host of its own: SQLite or memory, shm, disk, gRPC on a Unix socket. Ended with its owner.
@@ -24,6 +25,10 @@ class HostProcess {
   HostProcess(const HostProcess&) = delete;
   HostProcess& operator=(const HostProcess&) = delete;
 
+  // Ends it by SIGKILL, or by SIGTERM and in order, and starts it again over what it left. Gives
+  // the seconds from the new start until it answers.
+  double restart(bool by_kill);
+
   const std::string& address() const { return address_; }
   // A directory on the file system that the disk tier is on.
   std::string directory() const { return directory_.path(); }
@@ -33,6 +38,7 @@ class HostProcess {
 
  private:
   void write_config(const HostSetup& setup) const;
+  void start(const std::string& preload);
   void wait_until_ready() const;
 
   const TemporaryDirectory directory_;

@@ -20,11 +20,11 @@ Stubs::Stubs(const std::string& address) {
   data_ = services::PayloadDataService::NewStub(channel);
 }
 
-std::string Stubs::allocate(std::uint64_t bytes, wire::MemoryLayout layout) const {
+std::string Stubs::allocate(std::uint64_t bytes, wire::MemoryLayout layout, Tier tier) const {
   grpc::ClientContext context;
   wire::AllocatePayloadRequest request;
   request.set_size_bytes(bytes);
-  request.set_preferred_tier(payload::manager::core::v1::TIER_RAM);
+  request.set_preferred_tier(tier);
   request.set_layout(layout);
   // A time to live, as most payloads have.
   request.set_ttl_ms(24ULL * 3600 * 1000);

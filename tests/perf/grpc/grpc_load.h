@@ -15,6 +15,7 @@ namespace pm::perf {
 namespace services = payload::manager::services::v1;
 namespace wire = payload::manager::catalog::v1;
 namespace runtime = payload::manager::runtime::v1;
+using payload::manager::core::v1::Tier;
 
 // Generated stubs on one connection, the calls that the figures are made of, and nothing besides:
 // what the client library adds is not measured here. [thread-safe]
@@ -23,7 +24,8 @@ class Stubs {
   explicit Stubs(const std::string& address);
 
   // The new payload's id; throws Failure when a call fails, as all do.
-  std::string allocate(std::uint64_t bytes, wire::MemoryLayout layout) const;
+  std::string allocate(std::uint64_t bytes, wire::MemoryLayout layout,
+                       Tier tier = payload::manager::core::v1::TIER_RAM) const;
   void commit(const std::string& id) const;
   std::string lease(const std::string& payload) const;  // The lease's id.
   void release(const std::string& lease) const;

@@ -214,6 +214,7 @@ class Machine {
     }
     for (const auto& [key, payload] : payloads) next.catalog->restore(payload);
     for (const auto& [key, request] : requests) next.catalog->restore(request);
+    next.catalog->end_restore();
     return next;
   }
 

@@ -335,5 +335,19 @@ TEST(shutdown, ends_what_waits_although_nobody_asks_and_begins_nothing) {
   EXPECT_TRUE(machine.effects.empty());
 }
 
+TEST(room, after_a_restart_who_was_made_first_leaves_first) {
+  Machine machine;
+  // The order of their ids is another one.
+  for (std::uint64_t number = 16; number >= 1; --number) machine.put(number, 4 * kib);
+  Machine next = machine.restart();
+  Allocate another;
+  another.id = make_id(17);
+  another.size_bytes = 4 * kib;
+  another.tier = shm;
+  EXPECT_EQ(next.call(another), std::nullopt) << "there is room";
+  ASSERT_TRUE(std::holds_alternative<MoveEffect>(next.effects.front()));
+  EXPECT_EQ(std::get<MoveEffect>(next.effects.front()).source.payload, make_id(16));
+}
+
 }  // namespace
 }  // namespace pm::catalog::test

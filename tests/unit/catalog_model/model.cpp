@@ -311,13 +311,16 @@ Model Model::restart(std::uint64_t life, std::uint64_t quarantine_until_ns) cons
   std::erase_if(next.payloads_, [](const auto& entry) {
     return entry.second.phase != Phase::committed && entry.second.phase != Phase::lost;
   });
+  std::map<std::uint64_t, Held*> by_order;
   for (auto& [key, payload] : next.payloads_) {
     payload.work = 0;
     payload.written = payload.metadata_written = payload.parents_written = 0;
     payload.idle_since = 0;
     next.order_ = std::max(next.order_, payload.order);
-    next.settle_idle(payload);
+    by_order.emplace(payload.order, &payload);
   }
+  // Nobody remembers who was used last: as if each had been used when it was made.
+  for (const auto& [order, payload] : by_order) next.settle_idle(*payload);
   for (const auto& [key, request] : requests_) {
     if (!request.is_durable) continue;
     next.requests_[key] = request;

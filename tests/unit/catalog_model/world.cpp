@@ -49,6 +49,7 @@ void Repository::restore_into(Catalog& catalog) const {
       if (entry != entries->second.end()) catalog.restore_stream_age(number, end, entry->second);
     }
   }
+  catalog.end_restore();
 }
 
 }  // namespace pm::catalog::naive

@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "disk_tier.h"
 
@@ -37,6 +38,22 @@ TEST_F(DiskRecovery, adopt_tells_what_is_gone_from_what_is_wrong) {
   EXPECT_NE(host.error().find("has 100 bytes and should have 99"), std::string::npos);
   EXPECT_EQ(tier.adopt(DiskTier::id(1, 2), 100), PM_NOT_FOUND);
   EXPECT_EQ(tier.adopt(DiskTier::id(0x1234), 100), PM_NOT_FOUND);
+}
+
+TEST_F(DiskRecovery, adopt_of_what_was_removed_since_the_start_says_gone) {
+  { DiskTier(host, directory.path()).put(object, pattern(100)); }
+  DiskTier tier(host, directory.path());
+  ASSERT_EQ(tier.remove(object, 100), PM_OK) << host.error();
+  EXPECT_EQ(tier.adopt(object, 100), PM_NOT_FOUND);
+}
+
+TEST_F(DiskRecovery, adopt_after_the_first_allocation_looks_at_the_files) {
+  { DiskTier(host, directory.path()).put(object, pattern(100)); }
+  DiskTier tier(host, directory.path());
+  ASSERT_EQ(tier.allocate(DiskTier::id(0x300, 9), 5000), PM_OK);
+  EXPECT_EQ(tier.adopt(object, 100), PM_OK) << host.error();
+  std::filesystem::resize_file(bucket + "/" + name, 99);
+  EXPECT_EQ(tier.adopt(object, 100), PM_DATA_LOSS);
 }
 
 TEST_F(DiskRecovery, unsealed_object_is_not_adopted_and_can_be_removed) {
