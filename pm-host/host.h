@@ -20,8 +20,9 @@ enum ExitCode {
   kExitOk = 0,
   kExitFailure = 1,
   kExitConfig = 2,
-  kExitRepository = 3,  // Refused, damaged, or another host has it.
-  kExitAddress = 4      // An address is in use.
+  kExitRepository = 3,  // Refused, or another host has it.
+  kExitAddress = 4,     // An address is in use.
+  kExitDamaged = 5      // What is stored is damaged: a start alone will not mend it.
 };
 
 // CLOCK_MONOTONIC in nanoseconds, `milliseconds` from now.

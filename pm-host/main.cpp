@@ -111,7 +111,7 @@ ExitCode serve(const Options& options, PluginSet& plugins, HostConfig& config) {
   const Status started = host.start(config, plugins, options.trusted_tiers, exit_code);
   if (!started.ok()) {
     log::error("host", "cannot start: " + started.to_string());
-    return exit_code;
+    return started.code() == Code::data_loss ? kExitDamaged : exit_code;
   }
   log::info("host", "ready: version " PM_VERSION ", state in " + config.state_directory.string());
   notify_service_manager("READY=1\nSTATUS=Serving\n");

@@ -115,12 +115,10 @@ Status restore_tiers(const pm_repository_t* repository, const TierNames& names,
   return {};
 }
 
-}  // namespace
-
-Result<Recovered> recover(const pm_repository_t* repository, const TierNames& names,
-                          const std::vector<const pm_tier_t*>& tiers,
-                          const std::vector<std::string>& trusted, catalog::Catalog& catalog) {
-  Recovered found;
+Status read_records(const pm_repository_t* repository, const TierNames& names,
+                    const std::vector<const pm_tier_t*>& tiers,
+                    const std::vector<std::string>& trusted, catalog::Catalog& catalog,
+                    Recovered& found) {
   PM_TRY(restore_tiers(repository, names, tiers, trusted, catalog, found.mounted));
   PM_TRY(scan_all(repository, kind_payload, [&](const pm_value_t* values, std::uint32_t count) {
     auto record = read_payload(values, count, names);
@@ -145,7 +143,21 @@ Result<Recovered> recover(const pm_repository_t* repository, const TierNames& na
   }));
   PM_TRY(recover_streams(repository, catalog));
   catalog.end_restore();
-  return found;
+  return {};
+}
+
+}  // namespace
+
+Result<Recovered> recover(const pm_repository_t* repository, const TierNames& names,
+                          const std::vector<const pm_tier_t*>& tiers,
+                          const std::vector<std::string>& trusted, catalog::Catalog& catalog) {
+  Recovered found;
+  const Status status = read_records(repository, names, tiers, trusted, catalog, found);
+  if (status.ok()) return found;
+  if (status.code() != Code::data_loss) return status;
+  return Status(Code::data_loss, status.message() +
+                                     "; the repository is damaged: restore it from a copy, or "
+                                     "move it away to begin with an empty one");
 }
 
 void report_objects(const pm_tier_t* tier, catalog::TierIndex index, Ledger& ledger,

@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <cstring>
 
+#include "page_checksums.h"
+
 namespace pm::repository_sqlite {
 
 Code code_of(int sqlite_code) {
   switch (sqlite_code) {
     case SQLITE_IOERR_FSYNC:
     case SQLITE_IOERR_DIR_FSYNC:
-    case SQLITE_IOERR_CORRUPTFS: return Code::data_loss;
+    case SQLITE_IOERR_CORRUPTFS:
+    case SQLITE_IOERR_DATA: return Code::data_loss;
     default: break;
   }
   switch (sqlite_code & 0xff) {
@@ -34,8 +37,9 @@ Result<Connection> Connection::open(const std::string& path, int flags, std::uin
                                     std::uint64_t busy_timeout_ms) {
   Connection result;
   sqlite3* handle = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &handle,
-                                   flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+  const int code =
+      sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                      page_checksum_vfs());
   result.handle_.reset(handle);
   if (handle == nullptr) return Status(Code::unavailable, "no memory to open " + path);
   if (code != SQLITE_OK) return result.failure(code, "opening " + path);
@@ -96,8 +100,11 @@ Status Connection::failure(int sqlite_code, std::string_view doing) const {
   const int primary = sqlite_code & 0xff;
   const bool from_system =
       primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN || primary == SQLITE_FULL;
-  if (system != 0 && from_system) words += std::string(", ") + std::strerror(system);
-  return {code_of(sqlite_code), words + ")"};
+  const bool is_damaged = sqlite_code == SQLITE_IOERR_DATA;  // The system had no part in it.
+  if (system != 0 && from_system && !is_damaged) words += std::string(", ") + std::strerror(system);
+  words += ")";
+  if (is_damaged) words += ": page " + std::to_string(damaged_page()) + " is not what was written";
+  return {code_of(sqlite_code), words};
 }
 
 int bind_value(sqlite3_stmt* statement, int parameter, const pm_value_t& value) {

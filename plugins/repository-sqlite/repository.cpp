@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "log_loss.h"
+#include "page_checksums.h"
 #include "scan_query.h"
 
 namespace pm::repository_sqlite {
@@ -116,16 +118,7 @@ Status SqliteRepository::open_store(const pm_schema_t& schema, StoreState& state
   if (!file.ok()) return file.status();
   file_.emplace(std::move(*file));
 
-  Result<Connection> writer = Connection::open(file_->path(), SQLITE_OPEN_READWRITE,
-                                               options_.cache_bytes, options_.busy_timeout_ms);
-  if (!writer.ok()) return writer.status();
-  writer_.emplace(std::move(*writer));
-  const auto mode = writer_->text("PRAGMA journal_mode=WAL");
-  if (!mode.ok()) return mode.status();
-  if (*mode != "wal")
-    return {Code::failed_precondition, "the file system of " + file_->path() +
-                                           " cannot do write-ahead logging (it needs shared "
-                                           "memory and locks); use a local one"};
+  PM_TRY(open_writer());
   // The epoch and the tables must survive loss of power before anything is built on them. This
   // also writes the file's own bytes; with its directories synced it is there for good, and a
   // batch that asks for PM_DURABILITY_POWER need only sync the log.
@@ -140,6 +133,33 @@ Status SqliteRepository::open_store(const pm_schema_t& schema, StoreState& state
   readers_.emplace(file_->path(), std::min(options_.cache_bytes, reader_cache_bytes_max),
                    options_.busy_timeout_ms);
   return prepare_writes();
+}
+
+// Nothing is written before the file and its log are known to be what the last host left.
+Status SqliteRepository::open_writer() {
+  const auto checksums = find_page_checksums(file_->path());
+  if (!checksums.ok()) return checksums.status();
+  // After a loss of power the log may well be shorter than it was; then what was synced counts.
+  if (file_->is_same_boot()) PM_TRY(check_log(file_->path()));
+  Result<Connection> writer = Connection::open(file_->path(), SQLITE_OPEN_READWRITE,
+                                               options_.cache_bytes, options_.busy_timeout_ms);
+  if (!writer.ok()) return writer.status();
+  writer_.emplace(std::move(*writer));
+  if (*checksums == PageChecksums::undecided) {
+    const auto pages = writer_->number("PRAGMA page_count");  // Also rolls a journal back.
+    if (!pages.ok()) return pages.status();
+    if (*pages == 0) PM_TRY(reserve_page_checksums(*writer_));
+  }
+  if (*checksums == PageChecksums::none)
+    host_.warn(file_->path() +
+               " was made without page checksums, so damage to it may go unnoticed");
+  const auto mode = writer_->text("PRAGMA journal_mode=WAL");
+  if (!mode.ok()) return mode.status();
+  if (*mode != "wal")
+    return {Code::failed_precondition, "the file system of " + file_->path() +
+                                           " cannot do write-ahead logging (it needs shared "
+                                           "memory and locks); use a local one"};
+  return {};
 }
 
 Status SqliteRepository::prepare_writes() {

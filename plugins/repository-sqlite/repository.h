@@ -48,6 +48,7 @@ class SqliteRepository {
   };
 
   Status open_store(const pm_schema_t& schema, StoreState& state);
+  Status open_writer();
   Status prepare_writes();
   Status usable() const;
   Status set_synchronous(std::uint32_t durability);

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 namespace pm::repository_sqlite {
@@ -46,7 +47,20 @@ std::string holder_of(int fd) {
   return pid > 0 ? "process " + std::to_string(pid) : std::string("another process");
 }
 
-Result<int> lock(const std::string& path) {
+std::string read_boot_id() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(file, id);
+  return id;
+}
+
+struct Lock {
+  int fd;
+  bool is_same_boot;
+};
+
+// The file tells who holds it, for people, and on which boot of the machine.
+Result<Lock> lock(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return system_failure("opening", path, errno);
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -59,10 +73,15 @@ Result<int> lock(const std::string& path) {
     ::close(fd);
     return status;
   }
-  // For the words above only: a holder that cannot write its pid still holds the lock.
-  const std::string pid = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0) errno = 0;
-  return fd;
+  const std::string boot = read_boot_id();
+  char text[128] = {};
+  const ssize_t length = ::pread(fd, text, sizeof text - 1, 0);
+  const bool is_same_boot =
+      length > 0 && !boot.empty() && std::strstr(text, boot.c_str()) != nullptr;
+  // A holder that cannot write this still holds the lock.
+  const std::string words = std::to_string(::getpid()) + "\n" + boot + "\n";
+  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, words.data(), words.size(), 0) < 0) errno = 0;
+  return Lock{fd, is_same_boot};
 }
 
 }  // namespace
@@ -73,9 +92,9 @@ Result<StoreFile> StoreFile::claim(const std::string& path) {
   if (error || !absolute.has_filename())
     return Status(Code::invalid_argument, "path '" + path + "' does not name a file");
   PM_TRY(make_directories(absolute.parent_path()));
-  Result<int> lock_fd = lock(absolute.string() + ".lock");
-  if (!lock_fd.ok()) return lock_fd.status();
-  StoreFile result(absolute.string(), *lock_fd);
+  Result<Lock> locked = lock(absolute.string() + ".lock");
+  if (!locked.ok()) return locked.status();
+  StoreFile result(absolute.string(), locked->fd, locked->is_same_boot);
 
   // SQLite gives its -wal and -shm files the mode of this one.
   const int fd = ::open(result.path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -90,6 +109,7 @@ Result<StoreFile> StoreFile::claim(const std::string& path) {
 StoreFile& StoreFile::operator=(StoreFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(lock_fd_, other.lock_fd_);
+  std::swap(is_same_boot_, other.is_same_boot_);
   return *this;
 }
 

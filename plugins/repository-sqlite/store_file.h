@@ -13,7 +13,10 @@ class StoreFile {
   // aborted: another instance holds the store; the words name its process.
   static Result<StoreFile> claim(const std::string& path);
 
-  StoreFile(StoreFile&& other) noexcept : path_(std::move(other.path_)), lock_fd_(other.lock_fd_) {
+  StoreFile(StoreFile&& other) noexcept
+      : path_(std::move(other.path_)),
+        lock_fd_(other.lock_fd_),
+        is_same_boot_(other.is_same_boot_) {
     other.lock_fd_ = -1;
   }
   StoreFile& operator=(StoreFile&& other) noexcept;
@@ -21,14 +24,19 @@ class StoreFile {
 
   const std::string& path() const { return path_; }  // Absolute.
 
+  // The machine has run without a break since the store was claimed before.
+  bool is_same_boot() const { return is_same_boot_; }
+
   // Makes the names of the file and of its directories survive loss of power.
   Status sync_directories() const;
 
  private:
-  StoreFile(std::string path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
+  StoreFile(std::string path, int lock_fd, bool is_same_boot)
+      : path_(std::move(path)), lock_fd_(lock_fd), is_same_boot_(is_same_boot) {}
 
   std::string path_;
   int lock_fd_ = -1;
+  bool is_same_boot_ = false;
 };
 
 }  // namespace pm::repository_sqlite

@@ -20,6 +20,7 @@ using std::chrono::steady_clock;
 constexpr std::uint64_t payload_bytes = 50'000;
 constexpr int exit_failure = 1;     // pm-host: an error.
 constexpr int exit_repository = 3;  // pm-host: the repository cannot be opened.
+constexpr int exit_damaged = 5;     // pm-host: its records are damaged.
 
 std::string fault(const std::string& kind, const std::string& operation,
                   const std::string& more = {}) {
@@ -200,7 +201,8 @@ TEST_F(RepositoryFaults, a_host_that_cannot_open_or_read_it_does_not_start) {
       host_.start();
       const auto exit = host_.wait_exit(milliseconds(20'000));
       ASSERT_TRUE(exit.has_value()) << host_.log();
-      EXPECT_EQ(exit->code, operation == std::string("open") ? exit_repository : exit_failure);
+      const int expected = operation == std::string("open") ? exit_repository : exit_failure;
+      EXPECT_EQ(exit->code, status == std::string("DATA_LOSS") ? exit_damaged : expected);
       EXPECT_NE(host_.log().find("cannot start: " + std::string(status)), std::string::npos);
       EXPECT_EQ(host_.files().size(), 1u) << "bytes were removed";
     }

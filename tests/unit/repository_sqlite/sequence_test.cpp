@@ -26,9 +26,11 @@ class SqliteSequence : public testing::Test {
     return store.state().last_sequence;
   }
 
+  // By the repository's VFS, so that pages keep their checksums.
   void run_sql(const std::string& sql) {
     sqlite3* db = nullptr;
-    ASSERT_EQ(sqlite3_open(path_.c_str(), &db), SQLITE_OK);
+    ASSERT_EQ(sqlite3_open_v2(path_.c_str(), &db, SQLITE_OPEN_READWRITE, "pm-page-checksums"),
+              SQLITE_OK);
     EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
         << sql << ": " << sqlite3_errmsg(db);
     sqlite3_close(db);

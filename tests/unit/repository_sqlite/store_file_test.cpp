@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -107,6 +108,81 @@ TEST(SqliteStoreFile, damaged_page_found_by_a_scan_stops_the_repository) {
   ASSERT_EQ(store.status(), PM_OK) << "the first pages are whole: " << store.error();
   EXPECT_EQ(store.scan({thing, {}, 0, false, 0}).status, PM_DATA_LOSS);
   EXPECT_EQ(store.apply({put(thing, make_thing("a"))}), PM_DATA_LOSS);
+}
+
+// One bit of each page in turn: what is read is either right or DATA_LOSS.
+TEST(SqliteStoreFile, one_wrong_bit_in_any_page_is_noticed_when_it_is_read) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/store.db";
+  ASSERT_NO_FATAL_FAILURE(fill(path));
+  const auto copied = folder.path() + "/copy.db";
+  const auto pages = std::filesystem::file_size(path) / 4096;
+  std::uintmax_t noticed = 0;
+  for (std::uintmax_t page = 0; page < pages; page += page < 9 ? 1 : 4) {
+    std::filesystem::copy_file(path, copied, std::filesystem::copy_options::overwrite_existing);
+    std::fstream file(copied, std::ios::in | std::ios::out | std::ios::binary);
+    const auto at = static_cast<std::streamoff>(page * 4096 + (page * 977) % 4096);
+    file.seekg(at);
+    const auto byte = static_cast<char>(file.get());
+    file.seekp(at);
+    file.put(static_cast<char>(byte ^ 1 << (page % 8)));
+    file.close();
+    Store store(sqlite_subject(copied));
+    if (store.status() == PM_DATA_LOSS) {
+      ++noticed;
+      continue;
+    }
+    ASSERT_EQ(store.status(), PM_OK) << store.error();
+    const auto found = store.scan({thing, {}, 0, false, 0});
+    if (found.status == PM_DATA_LOSS) {
+      ++noticed;
+      EXPECT_NE(take_error().find("is not what was written"), std::string::npos);
+      continue;
+    }
+    ASSERT_EQ(found.status, PM_OK);
+    EXPECT_EQ(found.records.size(), 100u) << "page " << page + 1;
+  }
+  EXPECT_GT(noticed, pages / 8) << "of " << pages;
+}
+
+TEST(SqliteStoreFile, log_that_lost_its_end_since_the_host_was_killed_is_data_loss) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/store.db";
+  const TemporaryFolder killed;
+  const std::string left = killed.path() + "/store.db";
+  {
+    Store store(sqlite_subject(path));
+    for (int n = 0; n < 9; ++n)
+      ASSERT_EQ(store.apply({put(thing, make_thing(std::to_string(n)))}), PM_OK);
+    for (const char* suffix : {"", "-wal", "-shm", ".lock"})
+      std::filesystem::copy_file(path + suffix, left + suffix);
+  }
+  const auto size = std::filesystem::file_size(left + "-wal");
+  std::filesystem::resize_file(left + "-wal", size - 1);
+  for (int start = 0; start < 2; ++start) {
+    Store store(sqlite_subject(left));
+    EXPECT_EQ(store.status(), PM_DATA_LOSS) << "start " << start;
+    EXPECT_NE(store.error().find("whole pages of"), std::string::npos) << store.error();
+    EXPECT_EQ(std::filesystem::file_size(left + "-wal"), size - 1) << "the log was changed";
+  }
+  // The lock file names another boot: the power may have failed, and a shorter log is no wonder.
+  std::ofstream(left + ".lock") << "1\n00000000-0000-0000-0000-000000000000\n";
+  Store store(sqlite_subject(left));
+  EXPECT_EQ(store.status(), PM_OK) << store.error();
+  EXPECT_EQ(store.scan({thing, {}, 0, false, 0}).records.size(), 8u);
+}
+
+TEST(SqliteStoreFile, store_without_page_checksums_is_served_as_it_is) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/store.db";
+  ASSERT_NO_FATAL_FAILURE(fill(path));
+  const std::string copied = folder.path() + "/copy.db";
+  const std::string dump = "sqlite3 '" + path + "' .dump | sqlite3 '" + copied + "'";
+  ASSERT_EQ(std::system(dump.c_str()), 0);
+  Store store(sqlite_subject(copied));
+  ASSERT_EQ(store.status(), PM_OK) << store.error();
+  EXPECT_EQ(store.apply({put(thing, make_thing("new", 1))}), PM_OK);
+  EXPECT_EQ(store.scan({thing, {}, 0, false, 0}).records.size(), 101u);
 }
 
 TEST(SqliteStoreFile, database_of_something_else_is_left_alone) {

@@ -11,7 +11,11 @@ namespace {
 
 class Shell {
  public:
-  explicit Shell(const std::string& path) { sqlite3_open(path.c_str(), &db_); }
+  // Without a VFS it is what the sqlite3 program is; the repository's own also writes the checksums
+  // of pages.
+  explicit Shell(const std::string& path, const char* vfs = nullptr) {
+    sqlite3_open_v2(path.c_str(), &db_, SQLITE_OPEN_READWRITE, vfs);
+  }
   ~Shell() { sqlite3_close(db_); }
 
   // All cells of all rows, or the error.
@@ -30,6 +34,8 @@ class Shell {
  private:
   sqlite3* db_ = nullptr;
 };
+
+constexpr char checksum_vfs[] = "pm-page-checksums";
 
 using Cells = std::vector<std::string>;
 
@@ -87,8 +93,8 @@ TEST(SqliteTables, field_that_changed_its_type_is_refused) {
   const TemporaryFolder folder;
   const std::string path = folder.path() + "/store.db";
   { Store store(sqlite_subject(path)); }
-  { Shell(path).ask("ALTER TABLE thing DROP COLUMN blob"); }
-  { Shell(path).ask("ALTER TABLE thing ADD COLUMN blob TEXT NOT NULL DEFAULT ''"); }
+  { Shell(path, checksum_vfs).ask("ALTER TABLE thing DROP COLUMN blob"); }
+  { Shell(path, checksum_vfs).ask("ALTER TABLE thing ADD COLUMN blob TEXT NOT NULL DEFAULT ''"); }
   Store store(sqlite_subject(path));
   EXPECT_EQ(store.status(), PM_FAILED_PRECONDITION);
   EXPECT_NE(store.error().find("column blob of table thing"), std::string::npos) << store.error();
