@@ -148,6 +148,8 @@ class CommandCall final : public Call, private ledger::ReplyHandler {
 
   const TierTable& tiers() const { return services().tiers; }
   const catalog::Id& subject() const { return subject_; }
+  // Before an error: takes back what the caller, who will not hear of it, cannot.
+  void take_back(const catalog::Command& command) { services().ledger.submit(command); }
   using Call::finish;
 
  private:

@@ -21,12 +21,17 @@ namespace {
 
 constexpr std::uint64_t ms_ns = 1'000'000;
 
+// A lease that cannot be described is held by nobody, unless the call can be repeated.
+template <bool can_be_repeated>
 void respond_lease(CommandCall& call, const catalog::Reply& reply) {
   wire::AcquireReadLeaseResponse response;
   const TierTable::Part part{reply.range_offset_bytes, reply.range_length_bytes};
   const Status status =
       call.tiers().describe(reply.view, part, *response.mutable_payload_descriptor());
-  if (!status.ok()) return call.finish(status, {{"payload", to_text(reply.view.id)}});
+  if (!status.ok()) {
+    if (!can_be_repeated) call.take_back(catalog::ReleaseLease{0, reply.lease});
+    return call.finish(status, {{"payload", to_text(reply.view.id)}});
+  }
   response.mutable_lease_id()->set_value(reply.lease.bytes.data(), reply.lease.bytes.size());
   set_time(reply.lease_expires_at_ns, *response.mutable_lease_expires_at());
   response.set_lease_duration_ms(reply.lease_duration_ns / ms_ns);
@@ -72,7 +77,8 @@ void acquire_read_lease(const Services& services, const Invocation& invocation) 
   command.holder = request.holder();
   command.owner_uid = caller_uid(invocation);
   command.deadline_ns = wait_deadline_ns(invocation);
-  submit(services, invocation, command, &respond_lease, command.id);
+  const auto respond = command.request.given ? &respond_lease<true> : &respond_lease<false>;
+  submit(services, invocation, command, respond, command.id);
 }
 
 void renew_lease(const Services& services, const Invocation& invocation) {

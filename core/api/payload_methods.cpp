@@ -25,12 +25,20 @@ void respond_with_descriptor(CommandCall& call, const catalog::Reply& reply) {
   call.finish(response);
 }
 
-// Clients of tiers that they upload to are told a path, and no other location.
+// Clients of tiers that they upload to are told a path, and no other location. What cannot be
+// described will not be written, unless the call can be repeated.
+template <bool can_be_repeated>
 void respond_allocated(CommandCall& call, const catalog::Reply& reply) {
   wire::AllocatePayloadResponse response;
   core::PayloadDescriptor& descriptor = *response.mutable_payload_descriptor();
   const Status status = call.tiers().describe(reply.view, descriptor);
-  if (!status.ok()) return call.finish(status, {{"payload", to_text(reply.view.id)}});
+  if (!status.ok()) {
+    catalog::Delete erase;
+    erase.id = reply.view.id;
+    erase.only_uncommitted = true;
+    if (!can_be_repeated) call.take_back(erase);
+    return call.finish(status, {{"payload", to_text(reply.view.id)}});
+  }
   if (takes_uploads(call.tiers().all()[reply.view.tier])) {
     response.set_object_upload_path(descriptor.has_generic() ? descriptor.generic().uri()
                                                              : descriptor.disk().path());
@@ -140,7 +148,8 @@ void allocate_payload(const Services& services, const Invocation& invocation) {
   if (!read_allocation(services, invocation, request, command)) return;
   command.request = request_key(invocation, request.request_id(), request);
   command.deadline_ns = wait_deadline_ns(invocation);
-  submit(services, invocation, command, &respond_allocated, command.id);
+  const auto respond = command.request.given ? &respond_allocated<true> : &respond_allocated<false>;
+  submit(services, invocation, command, respond, command.id);
 }
 
 void commit_payload(const Services& services, const Invocation& invocation) {

@@ -69,7 +69,7 @@ void HostProcess::write_config() const {
       << "\"\nruntime_directory = \"" << socket().parent_path().string()
       << "\"\ndrain_ms_max = " << options_.drain_ms_max << "\n[plugins]\ndirectories = [\""
       << (build_directory() / "lib/payload-manager").string() << "\"";
-  if (options_.disk_faults || options_.repository_faults) {
+  if (options_.shm_faults || options_.disk_faults || options_.repository_faults) {
     out << ", \"" << (build_directory() / "lib/payload-manager-test").string() << "\"";
   }
   if (!options_.plugin_directory.empty()) out << ", \"" << options_.plugin_directory << "\"";
@@ -77,11 +77,13 @@ void HostProcess::write_config() const {
       << options_.limits << "[recovery]\norphan_grace_ms = " << options_.orphan_grace_ms
       << "\nquarantine_ms = " << options_.quarantine_ms << '\n';
   write_repository(out);
-  out << "[[tier]]\nname = \"shm\"\nplugin = \"org.payload-manager.tier-shm\"\n"
-      << "number = 2\nrank = 20\n[tier.config]\ncapacity_bytes = " << options_.shm_capacity_bytes
-      << "\nslab_bytes = " << options_.slab_bytes << "\nprefix = \"" << prefix_ << "\"\n"
-      << options_.shm_keys;
-  write_disk(out);
+  write_tier(out, "shm", options_.shm_faults, "number = 2\nrank = 20\n",
+             "capacity_bytes = " + std::to_string(options_.shm_capacity_bytes) +
+                 "\nslab_bytes = " + std::to_string(options_.slab_bytes) + "\nprefix = \"" +
+                 prefix_ + "\"\n" + options_.shm_keys);
+  write_tier(out, "disk", options_.disk_faults, "number = 3\nrank = 30\n" + options_.disk_keys,
+             "root = \"" + disk_root().string() +
+                 "\"\ncapacity_bytes = " + std::to_string(options_.disk_capacity_bytes) + "\n");
   if (options_.more_tiers) write_more_tiers(out);
   out << "[[tier]]\nname = \"void\"\nplugin = \"org.payload-manager.tier-void\"\n"
       << "number = 5\nrank = 50\n[[frontend]]\nname = \"grpc\"\n"
@@ -104,16 +106,16 @@ void HostProcess::write_repository(std::ostream& out) const {
   }
 }
 
-void HostProcess::write_disk(std::ostream& out) const {
-  out << "[[tier]]\nname = \"disk\"\nplugin = \"org.payload-manager.tier-"
-      << (options_.disk_faults ? "fault" : "disk") << "\"\nnumber = 3\nrank = 30\n"
-      << options_.disk_keys << "[tier.config]\n";
-  if (options_.disk_faults) {
-    out << "plugin = \"tier-disk\"\nschedule_file = \"" << schedule_file("disk").string()
+void HostProcess::write_tier(std::ostream& out, const std::string& name, bool faults,
+                             const std::string& keys, const std::string& config) const {
+  out << "[[tier]]\nname = \"" << name << "\"\nplugin = \"org.payload-manager.tier-"
+      << (faults ? "fault" : name) << "\"\n"
+      << keys << "[tier.config]\n";
+  if (faults) {
+    out << "plugin = \"tier-" << name << "\"\nschedule_file = \"" << schedule_file(name).string()
         << "\"\n[tier.config.config]\n";
   }
-  out << "root = \"" << disk_root().string()
-      << "\"\ncapacity_bytes = " << options_.disk_capacity_bytes << '\n';
+  out << config;
 }
 
 void HostProcess::write_more_tiers(std::ostream& out) const {

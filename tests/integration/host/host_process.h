@@ -39,8 +39,9 @@ struct HostOptions {
   std::string disk_keys;         // And of [[tier]] disk, before its configuration.
   std::string more;              // More sections.
   std::string plugin_directory;  // One more, besides the ones of the build.
-  // The disk tier stands behind tier-fault, the repository behind repository-fault; both read what
-  // set_faults() wrote.
+  // The tier stands behind tier-fault, the repository behind repository-fault; each reads what its
+  // set_..._faults() wrote.
+  bool shm_faults = false;
   bool disk_faults = false;
   bool repository_faults = false;
   // A second shm tier "fast" (number 100) above the first, and a second disk tier "slow" (number
@@ -99,6 +100,7 @@ class HostProcess {
   const HostOptions& options() const { return options_; }
   void write_config() const;
   // From the next call on, whether the host runs or not: a schedule of [[fault]]s in TOML.
+  void set_shm_faults(const std::string& toml) const { set_faults("shm", toml); }
   void set_disk_faults(const std::string& toml) const { set_faults("disk", toml); }
   void set_repository_faults(const std::string& toml) const { set_faults("repository", toml); }
 
@@ -122,7 +124,8 @@ class HostProcess {
   std::filesystem::path schedule_file(const std::string& part) const;
   void set_faults(const std::string& part, const std::string& toml) const;
   void write_repository(std::ostream& out) const;
-  void write_disk(std::ostream& out) const;
+  void write_tier(std::ostream& out, const std::string& name, bool faults, const std::string& keys,
+                  const std::string& config) const;
   void write_more_tiers(std::ostream& out) const;
 
   HostOptions options_;
