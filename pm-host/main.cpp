@@ -2,7 +2,6 @@
 #include <time.h>
 
 #include <atomic>
-#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -10,6 +9,7 @@
 
 #include "core/config/plugin_config.h"
 #include "core/observe/log.h"
+#include "core/observe/out_of_memory.h"
 #include "core/observe/service_manager.h"
 #include "host.h"
 #include "options.h"
@@ -148,8 +148,7 @@ ExitCode run(const Options& options) {
   check_plugin_configs(config, schemas_of(*plugins), errors);
   if (!errors.empty()) return refuse(errors);
   if (options.action == Action::print_config) std::printf("%s", print_config(config).c_str());
-  if (options.action != Action::run) return kExitOk;
-  return serve(options, *plugins, config);
+  return options.action == Action::run ? serve(options, *plugins, config) : kExitOk;
 }
 
 }  // namespace
@@ -159,6 +158,7 @@ int main(int argc, char** argv) {
   const sigset_t signals = pm::handled_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  pm::end_when_out_of_memory(pm::kExitFailure);
   try {
     const auto options = pm::parse_options(argc, argv);
     if (options.ok()) return pm::run(*options);

@@ -43,7 +43,7 @@ struct Way {
 
 class TierNth : public testing::Test {
  protected:
-  TierNth() : campaign_("tier_nth", 1000), host_(host_options()) {}
+  TierNth() : campaign_("tier_nth", 400), host_(host_options()) {}
 
   static HostOptions host_options() {
     HostOptions options;
