@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests of faults (tests/faults) at length: each in slices of a seed and a count of its own,
-# until it has had its count or its time. PM_FAULTS_SECONDS is the time of each test (400),
+# Runs the tests of faults (tests/faults) at length: each in slices of a seed and a count of its
+# own, until it has had its count or its time. PM_FAULTS_SECONDS is the time of each test (400),
 # PM_FAULTS_TESTS names those to run. The seed of the next slice lies in build/torture/faults/TEST,
 # so the next run goes on from there; logs of slices that found something lie beside it.
 set -uo pipefail
@@ -23,7 +23,7 @@ state=$PWD/build/torture/faults
 mkdir -p "$state"
 
 [ -f build/test/build.ninja ] || cmake --preset test || exit 1
-cmake --build build/test -j "$(nproc)" || exit 1
+cmake --build build/test -j "$(nproc)" --target faults_programs || exit 1
 
 # Where the state of hosts lies, and which program it is.
 program_of() {
@@ -63,9 +63,10 @@ while read -r test filter count slice; do
   done
   echo "$seed" >"$state/$test"
   findings=$((findings + found))
-  [ "$found" -eq 0 ] || echo "faults $test: found something; see $state/found-$test-$((seed - 1))" >&2
-  echo "faults $test: $done faults from seed $first on, $((SECONDS - begin)) s, $found findings $skipped"
-  record faults "$test, from seed $first on, $((SECONDS - begin)) s" "$done faults" \
+  [ "$found" -eq 0 ] || echo "faults $test: see $state/found-$test-$((seed - 1))" >&2
+  what="$test, from seed $first on, $((SECONDS - begin)) s"
+  echo "faults $what: $done faults, $found findings $skipped"
+  record faults "$what" "$done faults" \
     "${skipped:-$((seed - first)) seeds}" "$found"
 done <<<"$all"
 [ "$findings" -eq 0 ]
