@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <utility>
 
 namespace pm::repository_sqlite {
@@ -48,9 +48,13 @@ std::string holder_of(int fd) {
 }
 
 std::string read_boot_id() {
-  std::ifstream file("/proc/sys/kernel/random/boot_id");
-  std::string id;
-  std::getline(file, id);
+  char id[64] = {};
+  std::FILE* file = std::fopen("/proc/sys/kernel/random/boot_id", "re");
+  if (file == nullptr) return {};
+  const bool is_read = std::fgets(id, sizeof id, file) != nullptr;
+  std::fclose(file);
+  if (!is_read) return {};
+  id[std::strcspn(id, "\n")] = '\0';
   return id;
 }
 
