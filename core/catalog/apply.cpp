@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "catalog.h"
@@ -108,6 +109,7 @@ void Catalog::refuse_for(Slot payload, const Waiter& waiter, Reason reason) {
   Reply reply;
   reply.reason = reason;
   reply.lsn = payloads_[payload].lsn;
+  if (reason == Reason::payload_lost) reply.view = view_of(payload);
   answer(waiter, std::move(reply));
 }
 
@@ -147,9 +149,12 @@ void Catalog::record_payload(Slot slot) {
   record.retention = payload.retention;
   if (payload.has_extras) record.additions = additions_of(slot);
   each_copy(payload, [&](const Copy& copy) {
-    record.copies.push_back({copy.tier, copy.generation, copy.cookie.unpack()});
+    const bool bad = copy.bad && !is_planted(Mutant::bad_copy_is_not_recorded);
+    record.copies.push_back({copy.tier, copy.generation, bad, copy.cookie.unpack()});
     if (survives_power(copy.tier)) changes_->power = true;
   });
+  std::stable_partition(record.copies.begin(), record.copies.end(),
+                        [](const CopyRecord& copy) { return !copy.bad; });
   changes_->records.emplace_back(std::move(record));
 }
 

@@ -54,6 +54,8 @@ struct TierCounts {
   std::uint64_t copies = 0;         // Also those being made or removed.
   std::uint64_t charged_bytes = 0;  // Of every copy.
   bool failed = false;
+  std::uint64_t bad_copies = 0;        // Of those: found to be bad, and not replaced yet.
+  std::uint64_t bad_copies_found = 0;  // In this life.
 };
 
 struct Counts {
@@ -104,6 +106,15 @@ class Catalog {
   void walk(const ListWalk& walk, const std::optional<ListPlace>& behind, std::uint32_t count,
             std::vector<Listed>& found) const;
   bool is_sorted_by_size() const { return sizes_.is_complete(); }
+  // What a scrub reads next: the copies of the payloads behind `order`, which is moved to the last
+  // one looked at; at most `count` payloads, the oldest first, up to `last_order`. True: there may
+  // be more. Copies that do not outlive the process, or whose tier failed, are left out.
+  bool copies_to_check(std::uint64_t& order, std::uint64_t last_order, std::uint32_t count,
+                       std::vector<CopyToCheck>& found) const;
+  // The same of one payload.
+  Reason copies_to_check(const Id& id, const Clocks& now, std::vector<CopyToCheck>& found,
+                         std::uint64_t& lsn) const;
+  std::uint64_t last_order() const { return order_; }
   std::uint64_t count_listed(TierIndex tier) const;
   std::uint64_t count_labelled(const LabelTerm& term) const { return labels_.count(term); }
   Counts counts() const;
@@ -146,6 +157,7 @@ class Catalog {
     bool drop_source = false;  // A move that gives up its source.
     bool eviction = false;     // Started by the catalog to make room.
     bool import = false;       // A seal of what was uploaded.
+    bool repair = false;       // A move that makes a good copy in place of a bad one.
     Layout layout = Layout::segment;
     std::uint8_t attempts = 0;
     std::uint32_t owner_uid = 0;
@@ -183,6 +195,8 @@ class Catalog {
     std::uint64_t leaving_bytes = 0;  // Of those: will be free without anyone's help.
     std::uint64_t copies = 0;
     std::uint64_t listed_bytes = 0;
+    std::uint64_t bad_copies = 0;
+    std::uint64_t bad_copies_found = 0;
     std::uint32_t evictions_failed = 0;     // In a row.
     std::map<std::uint64_t, Slot> waiting;  // Operations, first come first served.
     std::uint64_t waiting_bytes = 0;
@@ -209,6 +223,8 @@ class Catalog {
   void on(const Removed& report);
   void on(const Found& report);
   void on(const CopyGone& report);
+  void on(const CheckCopy& command);
+  void on(const CopyChecked& report);
   void on(const Mounted& report);
   void on(const UpdateLabels& command);
   void on(const IndexSizes& command);
@@ -266,10 +282,12 @@ class Catalog {
     for (const Copy& copy : *payload.more) visit(copy);
   }
   Object object_of(const Payload& payload, const Copy& copy) const;
-  void doom(const Object& object, std::uint32_t holds, std::uint64_t not_before_ns);
+  void doom(const Object& object, std::uint32_t holds, std::uint16_t checks,
+            std::uint64_t not_before_ns);
   void release_hold(std::uint64_t generation);
   void remove_when_due(Slot doomed);
   void relist(Slot payload);
+  void enter_tier_list(Slot payload, TierIndex tier);
   void unlist(Slot payload);
   void leave_tier_list(Slot payload);
   void leave_victims(Slot payload);
@@ -287,6 +305,7 @@ class Catalog {
 
   // events.cpp: what watchers are told
   void tell(EventKind kind, Cause cause, Slot payload, TierIndex from);
+  static Cause cause_of(const Operation& operation);
   void tell_end(EventKind kind, Slot payload);
   void tell_refused(Cause cause, Slot payload, TierIndex target, Reason why);
   void refuse_move(const Waiter& waiter, Slot payload, TierIndex target, Reason why);
@@ -338,7 +357,17 @@ class Catalog {
   void fail_move(Slot operation, const Moved& report);
   void drop_slower_than(Slot payload, TierIndex tier);
   void drop_faster_than(Slot payload, TierIndex tier);
-  void lose_copy(Slot payload, std::uint64_t generation);
+
+  // scrub.cpp: copies that are bad
+  Copy* find_checked(const Id& id, std::uint64_t generation);
+  void condemn(Slot payload, std::uint64_t generation, Cause cause);
+  void found_bad(Slot payload, const Copy& copy, const Waiter& waiter);
+  void acquit(Slot payload, Copy& copy);
+  void lose(Slot payload);
+  void revive(Slot payload);
+  void replace(Slot payload, TierIndex tier, const Waiter& waiter);
+  void drop_bad_on(Slot payload, TierIndex tier);
+  void add_to_check(Slot payload, std::vector<CopyToCheck>& found) const;
 
   // leases.cpp
   std::uint64_t lease_duration(std::uint64_t asked_ns) const;

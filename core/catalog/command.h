@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "copy_check.h"
 #include "documents.h"
 #include "event.h"
 #include "extras.h"
@@ -24,9 +25,6 @@ struct Clocks {
   std::uint64_t mono_ns = 0;
   std::int64_t wall_ns = 0;
 };
-
-// Names the caller to whom a reply goes; chosen by the caller, unique while it waits. 0: nobody.
-using Ticket = std::uint64_t;
 
 // Makes a repeat safe. `key` stands for (principal, request id), `digest` for the whole request.
 struct RequestKey {
@@ -304,7 +302,8 @@ using Command =
     std::variant<Allocate, Commit, Delete, Pin, Unpin, Promote, Spill, AcquireLease, RenewLease,
                  ReleaseLease, UpdateLabels, Cancel, Allocated, Sealed, Moved, Removed, Found,
                  CopyGone, Mounted, IndexSizes, Tick, Shutdown, Import, CreateStream, DeleteStream,
-                 AppendToStream, CommitOffset, UpdateMetadata, AppendMetadataEvent, AddLineage>;
+                 AppendToStream, CommitOffset, UpdateMetadata, AppendMetadataEvent, AddLineage,
+                 CheckCopy, CopyChecked>;
 
 // What earlier lives left is durable: it has this LSN, and new records have higher ones.
 inline constexpr std::uint64_t restored_lsn = 1;
@@ -325,6 +324,7 @@ struct View {
   bool durable = false;  // The copy shown survives loss of power.
   Retention retention;
   TierIndex tier = no_tier;      // Of the copy shown; of a lost payload, no_tier.
+  TierIndex bad_tier = no_tier;  // Of a lost payload: where what is left of it is kept.
   std::uint64_t generation = 0;  // 0: no copy is shown.
   Cookie cookie;
   Checksum checksum;
@@ -338,6 +338,14 @@ struct LeaseView {
   TierIndex tier = no_tier;
   std::string holder;
   std::int64_t expires_at_ns = 0;  // Wall time, for people.
+};
+
+// A copy whose bytes can be read and held against their checksum.
+struct CopyToCheck {
+  Object object;
+  Checksum checksum;        // Of kind none: not known.
+  std::uint64_t order = 0;  // Of its payload.
+  bool bad = false;         // It was found to be bad before.
 };
 
 // A payload in a list.
@@ -387,6 +395,7 @@ struct Reply {
 struct CopyRecord {
   TierIndex tier = no_tier;
   std::uint64_t generation = 0;
+  bool bad = false;
   Cookie cookie;
 };
 
@@ -401,7 +410,7 @@ struct PayloadRecord {
   std::uint64_t order = 0;
   Checksum checksum;
   Retention retention;
-  std::vector<CopyRecord> copies;
+  std::vector<CopyRecord> copies;  // The good ones first; of a lost payload, none is good.
   Additions additions;
 };
 

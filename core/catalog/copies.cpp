@@ -34,11 +34,13 @@ Copy* Catalog::find_copy(Payload& payload, std::uint64_t generation) {
   return nullptr;
 }
 
+// The good one.
 Copy* Catalog::find_copy_on(Payload& payload, TierIndex tier) {
-  if (payload.first.generation != 0 && payload.first.tier == tier) return &payload.first;
+  const auto fits = [tier](const Copy& copy) { return copy.tier == tier && !copy.bad; };
+  if (payload.first.generation != 0 && fits(payload.first)) return &payload.first;
   if (payload.more == nullptr) return nullptr;
   for (Copy& copy : *payload.more) {
-    if (copy.tier == tier) return &copy;
+    if (fits(copy)) return &copy;
   }
   return nullptr;
 }
@@ -47,6 +49,7 @@ const Copy* Catalog::fastest_besides(const Payload& payload, std::uint64_t gener
   const Copy* best = nullptr;
   each_copy(payload, [&](const Copy& copy) {
     if (copy.generation == generation) return;
+    if (copy.bad && !is_planted(Mutant::bad_copy_is_still_shown)) return;
     if (best == nullptr || tiers_[copy.tier].facts.rank < tiers_[best->tier].facts.rank) {
       best = &copy;
     }
@@ -82,12 +85,14 @@ void Catalog::drop_copy(Slot slot, std::uint64_t generation) {
   Copy* copy = find_copy(payload, generation);
   const Object object = object_of(payload, *copy);
   std::uint32_t holds = copy->leases;
+  const std::uint16_t checks = copy->checks;
   payload.leases -= copy->leases;
   if (payload.operation != no_slot &&
       operations_[payload.operation].source_generation == generation) {
     ++holds;
   }
   leave_victims(slot);
+  if (copy->bad) --tiers_[copy->tier].bad_copies;
   if (copy == &payload.first) {
     payload.first = Copy{};
     if (payload.more != nullptr) {
@@ -99,14 +104,15 @@ void Catalog::drop_copy(Slot slot, std::uint64_t generation) {
   }
   if (payload.more != nullptr && payload.more->empty()) payload.more.reset();
   if (survives_power(object.tier)) changes_->power = true;
-  doom(object, holds, 0);
-  relist(slot);
+  doom(object, holds, checks, 0);
+  if (payload.phase != Phase::lost) relist(slot);
   join_victims(slot);
 }
 
 // Its room is free when the tier has removed it, and that is asked only after the record under
 // way is durable.
-void Catalog::doom(const Object& object, std::uint32_t holds, std::uint64_t not_before_ns) {
+void Catalog::doom(const Object& object, std::uint32_t holds, std::uint16_t checks,
+                   std::uint64_t not_before_ns) {
   const Slot slot = doomed_.add();
   Doomed& doomed = doomed_[slot];
   doomed.generation = object.generation;
@@ -115,6 +121,10 @@ void Catalog::doom(const Object& object, std::uint32_t holds, std::uint64_t not_
   doomed.tier = object.tier;
   doomed.cookie = object.cookie;
   doomed.holds = holds;
+  if (!is_planted(Mutant::checked_copy_is_removed)) {
+    doomed.checks = checks;
+    doomed.holds += checks;
+  }
   doomed.lsn = changes_->lsn;
   doomed.not_before_ns = not_before_ns;
   if (object.generation >> 40 < generation_ >> 40 && !is_planted(Mutant::quarantine_is_ignored)) {
@@ -179,7 +189,7 @@ void Catalog::on(const Found& report) {
   if (payload != no_slot && find_copy(payloads_[payload], object.generation) != nullptr) return;
   tiers_[object.tier].used_bytes += charge(object.tier, object.length);
   ++tiers_[object.tier].copies;
-  doom(object, 0, now_.mono_ns + limits_.orphan_grace_ns);
+  doom(object, 0, 0, now_.mono_ns + limits_.orphan_grace_ns);
 }
 
 // ---- indexes ----
@@ -192,11 +202,16 @@ void Catalog::relist(Slot slot) {
   if (payload.listed == tier && tier != no_tier) return;
   if (payload.listed == no_tier) join_lists(slot);
   leave_tier_list(slot);
-  payload.listed = tier;
   if (tier == no_tier) {
     if (payload.phase == Phase::lost) lost_.insert(payload.order, slot);
     return;
   }
+  enter_tier_list(slot, tier);
+}
+
+void Catalog::enter_tier_list(Slot slot, TierIndex tier) {
+  Payload& payload = payloads_[slot];
+  payload.listed = tier;
   tiers_[tier].listed.insert(payload.order, slot);
   tiers_[tier].listed_bytes += payload.size_bytes;
 }
@@ -292,7 +307,9 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns, EventKind told) {
   }
   each_copy(payload, [&](const Copy& copy) {
     if (survives_power(copy.tier)) changes_->power = true;
-    doom(object_of(payload, copy), copy.leases + (copy.generation == read ? 1 : 0), not_before_ns);
+    if (copy.bad) --tiers_[copy.tier].bad_copies;
+    doom(object_of(payload, copy), copy.leases + (copy.generation == read ? 1 : 0), copy.checks,
+         not_before_ns);
   });
   if (payload.has_extras) {
     unindex_pin(slot);

@@ -29,12 +29,14 @@ enum class Cause : std::uint8_t {
   room,   // The built-in rule, as a tier was full.
   time,   // The built-in rule, as a time ended.
   fault,  // A copy was found to be bad or gone.
+  scrub,  // The bytes of a copy were read and held against their checksum.
 };
 
 struct Event {
   EventKind kind = EventKind::none;
   Cause cause = Cause::request;
-  Reason why = Reason::none;   // Of refused.
+  // Of refused; and of a copy that a scrub found to be bad, checksum_mismatch.
+  Reason why = Reason::none;
   TierIndex tier = no_tier;    // Where the payload is shown now; no_tier: nowhere.
   TierIndex from = no_tier;    // Where it was shown before.
   TierIndex target = no_tier;  // Of refused: where it was to go, if that is known.

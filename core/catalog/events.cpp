@@ -18,6 +18,12 @@ void Catalog::tell(EventKind kind, Cause cause, Slot slot, TierIndex from) {
   event.wall_ns = now_.wall_ns;
 }
 
+// Who wanted a move.
+Cause Catalog::cause_of(const Operation& operation) {
+  if (operation.repair) return Cause::scrub;
+  return operation.eviction ? Cause::room : Cause::request;
+}
+
 // Before the payload is erased; what was never allocated is not told of.
 void Catalog::tell_end(EventKind kind, Slot slot) {
   if (kind == EventKind::none || payloads_[slot].phase == Phase::allocating) return;

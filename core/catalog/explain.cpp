@@ -36,9 +36,9 @@ Reason Catalog::explain(const Id& id, const Clocks& now, Explanation& explanatio
   const Copy* const shown_copy = shown(payload);
   each_copy(payload, [&](const Copy& copy) {
     const bool sealed = payload.phase == Phase::committed;
-    explanation.copies.push_back({copy.tier, copy.generation, copy.leases,
-                                  sealed && survives_power(copy.tier), &copy == shown_copy,
-                                  tiers_[copy.tier].failed, leases_end_at_ns(copy, now)});
+    explanation.copies.push_back(
+        {copy.tier, copy.generation, copy.leases, sealed && survives_power(copy.tier) && !copy.bad,
+         &copy == shown_copy, tiers_[copy.tier].failed, copy.bad, leases_end_at_ns(copy, now)});
   });
   if (payload.phase == Phase::allocated) explanation.given_up_at_ns = due_wall_ns(payload);
   if (payload.phase == Phase::committed) {

@@ -29,6 +29,7 @@ struct Explanation {
     bool durable = false;
     bool shown = false;
     bool tier_failed = false;
+    bool bad = false;  // Its bytes are not what was committed.
     // Wall time at which the last of its leases ends; 0: there are none, or too many to look at.
     std::int64_t leases_end_at_ns = 0;
   };

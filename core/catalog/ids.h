@@ -32,4 +32,7 @@ inline std::uint64_t hash_of(std::uint64_t key) {
   return key ^ (key >> 31);
 }
 
+// Names the caller to whom a reply goes; chosen by the caller, unique while it waits. 0: nobody.
+using Ticket = std::uint64_t;
+
 }  // namespace pm::catalog

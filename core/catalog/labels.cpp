@@ -35,7 +35,7 @@ void Catalog::on(const UpdateLabels& command) {
     return refuse(waiter, Reason::payload_not_found);
   }
   const Payload& payload = payloads_[slot];
-  if (payload.phase == Phase::lost) return refuse(waiter, Reason::payload_lost);
+  if (payload.phase == Phase::lost) return refuse_for(slot, waiter, Reason::payload_lost);
   static const Labels none;
   const std::shared_ptr<const Labels> before = additions_of(slot).labels;
   Labels after = changed(before != nullptr ? *before : none, command);

@@ -31,7 +31,7 @@ void Catalog::on(const AcquireLease& command) {
     return refuse(waiter, Reason::payload_not_found);
   }
   const Payload& payload = payloads_[slot];
-  if (payload.phase == Phase::lost) return refuse(waiter, Reason::payload_lost);
+  if (payload.phase == Phase::lost) return refuse_for(slot, waiter, Reason::payload_lost);
   if (payload.phase != Phase::committed) return refuse(waiter, Reason::payload_not_committed);
   const std::uint64_t rest = payload.size_bytes - command.range_offset_bytes;
   if (command.range_offset_bytes >= payload.size_bytes || command.range_length_bytes > rest) {
@@ -91,7 +91,7 @@ void Catalog::grant_lease(Slot slot, const Waiter& waiter) {
   answer(waiter, std::move(reply));
 }
 
-// A lease whose copy is on its way out keeps the bytes until its time, and no longer.
+// A lease whose copy is bad, or on its way out, keeps the bytes until its time, and no longer.
 void Catalog::on(const RenewLease& command) {
   const Waiter waiter{.ticket = command.ticket};
   const Slot slot = lease_by_id_.find(command.lease);
@@ -105,6 +105,9 @@ void Catalog::on(const RenewLease& command) {
     return answer(waiter, std::move(refusal));
   }
   Lease& lease = leases_[slot];
+  if (find_copy(payloads_[lease.payload], lease.generation)->bad) {
+    return refuse_for(lease.payload, waiter, Reason::lease_not_found);
+  }
   const std::uint64_t ends = now_.mono_ns + lease_duration(command.duration_ns);
   if (ends > lease.expires_ns || is_planted(Mutant::renewal_shortens_lease)) {
     lease_due_.remove(lease.expires_ns, slot);

@@ -89,6 +89,18 @@ void Catalog::walk(const ListWalk& walk, const std::optional<ListPlace>& behind,
   }
 }
 
+bool Catalog::copies_to_check(std::uint64_t& order, std::uint64_t last_order, std::uint32_t count,
+                              std::vector<CopyToCheck>& found) const {
+  std::uint32_t left = count;
+  visit_by_age(no_tier, order + 1, true, [&](Slot slot) {
+    if (payloads_[slot].order > last_order) return false;
+    order = payloads_[slot].order;
+    add_to_check(slot, found);
+    return --left > 0;
+  });
+  return left == 0;
+}
+
 std::uint64_t Catalog::count_listed(TierIndex tier) const {
   if (tier != no_tier) return tier < tiers_.size() ? tiers_[tier].listed.size() : 0;
   std::uint64_t total = lost_.size();

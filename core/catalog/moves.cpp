@@ -64,7 +64,7 @@ void Catalog::on(const Spill& command) {
 
 void Catalog::spill(Slot slot, const Spill& command, const Waiter& waiter) {
   const Payload& payload = payloads_[slot];
-  if (payload.phase == Phase::lost) return refuse(waiter, Reason::payload_lost);
+  if (payload.phase == Phase::lost) return refuse_for(slot, waiter, Reason::payload_lost);
   if (payload.phase != Phase::committed) return refuse(waiter, Reason::payload_not_committed);
   const Copy& current = *shown(payload);
   TierIndex target = command.tier;
@@ -154,7 +154,7 @@ void Catalog::on(const Promote& command) {
 
 void Catalog::promote(Slot slot, const Promote& command, const Waiter& waiter) {
   Payload& payload = payloads_[slot];
-  if (payload.phase == Phase::lost) return refuse(waiter, Reason::payload_lost);
+  if (payload.phase == Phase::lost) return refuse_for(slot, waiter, Reason::payload_lost);
   if (payload.phase != Phase::committed) return refuse(waiter, Reason::payload_not_committed);
   if (command.tier >= tiers_.size()) return refuse(waiter, Reason::tier_unknown);
   const Tier& tier = tiers_[command.tier];
@@ -236,7 +236,7 @@ void Catalog::finish_move(Slot move, const Moved& report) {
     // Deleted meanwhile: the new copy goes as the old one does.
     ++tiers_[operation.tier].copies;
     doom({operation.tier, operation.id, operation.generation, report.cookie, operation.length}, 0,
-         0);
+         0, 0);
     release_hold(operation.source_generation);
     for (const Waiter& waiter : operation.waiters) refuse(waiter, Reason::payload_not_found);
     return;
@@ -250,20 +250,28 @@ void Catalog::finish_move(Slot move, const Moved& report) {
   copy.tier = operation.tier;
   copy.cookie = PackedCookie(report.cookie);
   add_copy(payload, std::move(copy));
-  relist(slot);
+  if (payload.phase == Phase::lost) {
+    // The move read its source as it was committed, and a scrub read it otherwise.
+    revive(slot);
+  } else {
+    relist(slot);
+  }
   join_victims(slot);
   if (operation.downward) {
     drop_faster_than(slot, operation.tier);
+  } else if (operation.repair) {
+    // All others stay.
   } else if (operation.drop_source || !survives_power(operation.source_tier) ||
              is_planted(Mutant::promote_drops_durable_copy)) {
     drop_copy(slot, operation.source_generation);
   }
+  drop_bad_on(slot, operation.tier);
   ++payload.revision;
   record_payload(slot);
   if (operation.eviction) {
     tell(EventKind::evicted, Cause::room, slot, from);
   } else {
-    tell(EventKind::moved, Cause::request, slot, from);
+    tell(EventKind::moved, cause_of(operation), slot, from);
   }
   for (const Waiter& waiter : operation.waiters) answer_with_view(waiter, slot);
 }
@@ -286,18 +294,19 @@ void Catalog::fail_move(Slot move, const Moved& report) {
     fail_tier(tier);
   }
   if (slot == no_slot) why = Reason::payload_not_found;
-  tell_refused(operation.eviction ? Cause::room : Cause::request, slot, tier, why);
+  tell_refused(cause_of(operation), slot, tier, why);
   refuse_all(move, why, &report.outcome);
   const TierIndex source_tier = operation.source_tier;
   end_operation(move);
   if (report.target_remains) {
     ++tiers_[tier].copies;
-    doom(target, 0, 0);
+    doom(target, 0, 0, 0);
   }
   if (slot == no_slot) {
     release_hold(source);
   } else if (report.source_is_bad) {
-    lose_copy(slot, source);
+    condemn(slot, source, Cause::fault);
+    replace(slot, source_tier, {});
   }
   give_back(tier, freed_bytes);
   pump(source_tier);
@@ -321,26 +330,6 @@ void Catalog::drop_slower_than(Slot slot, TierIndex tier) {
     }
   });
   for (const std::uint64_t generation : slower) drop_copy(slot, generation);
-}
-
-// A copy is not what it should be. With another one the payload lives on; else it is lost, and
-// stays so that whoever asks is told.
-void Catalog::lose_copy(Slot slot, std::uint64_t generation) {
-  Payload& payload = payloads_[slot];
-  const Copy* copy = find_copy(payload, generation);
-  if (copy == nullptr) return;
-  if (fastest_besides(payload, generation) == nullptr) payload.phase = Phase::lost;
-  const TierIndex from = payload.listed;
-  drop_copy(slot, generation);
-  ++payload.revision;
-  record_payload(slot);
-  const bool lost = payload.phase == Phase::lost;
-  tell(lost ? EventKind::lost : EventKind::moved, Cause::fault, slot, from);
-}
-
-void Catalog::on(const CopyGone& report) {
-  const Slot slot = payload_by_id_.find(report.id);
-  if (slot != no_slot) lose_copy(slot, report.generation);
 }
 
 }  // namespace pm::catalog

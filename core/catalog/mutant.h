@@ -23,7 +23,11 @@ enum class Mutant : std::uint8_t {
   group_goes_back,
   stale_look_is_believed,
   tier_failure_is_not_recorded,
-  last_of_catalog = tier_failure_is_not_recorded,
+  bad_copy_is_still_shown,
+  good_copy_is_condemned,
+  checked_copy_is_removed,
+  bad_copy_is_not_recorded,
+  last_of_catalog = bad_copy_is_not_recorded,
   // Of what stands round the catalog, or shows there only.
   quarantine_is_ignored,
   orphan_is_kept,

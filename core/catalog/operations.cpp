@@ -52,9 +52,11 @@ void Catalog::end_operation(Slot slot) {
     tiers_[operation.source_tier].leaving_bytes -= operation.leaving_bytes;
   }
   const Slot payload = operation.payload;
+  const bool is_move = operation.action == Action::move;
   operations_.remove(slot);
   if (payload == no_slot) return;
-  const bool committed = payloads_[payload].phase == Phase::committed;
+  // A payload may be lost while it is moved.
+  const bool committed = is_move || payloads_[payload].phase == Phase::committed;
   payloads_[payload].operation = no_slot;
   if (!committed) index_due(payload);
   join_victims(payload);

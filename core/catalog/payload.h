@@ -46,6 +46,10 @@ struct Copy {
   std::uint64_t generation = 0;  // Never reused: (epoch << 40) + a count.
   std::uint32_t leases = 0;
   TierIndex tier = no_tier;
+  // Its bytes are not what was committed: it is never shown or read again. It stays until a good
+  // copy stands on its tier, or its payload goes.
+  bool bad = false;
+  std::uint16_t checks = 0;  // Begun and not reported: it is not removed meanwhile.
   PackedCookie cookie;
 };
 
@@ -88,7 +92,7 @@ enum class Phase : std::uint8_t {
   allocating,  // The tier has not answered yet; nobody knows the payload.
   allocated,   // Being written.
   committed,
-  lost,  // Committed once; no copy survived a restart.
+  lost,  // Committed once; no good copy is left. Bad ones are kept until it is deleted.
 };
 
 // What is kept of a payload in memory. Every payload's must fit, so every byte counts.
@@ -147,6 +151,7 @@ struct Doomed {
   std::uint32_t holds = 0;          // nobody reads it any more,
   std::uint64_t not_before_ns = 0;  // and no lease of an earlier life can run (monotonic).
   std::uint32_t failures = 0;
+  std::uint16_t checks = 0;  // Of the holds.
   TierIndex tier = no_tier;
   bool removing = false;
   Cookie cookie;

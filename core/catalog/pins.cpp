@@ -13,7 +13,7 @@ void Catalog::on(const Pin& command) {
   if (slot == no_slot || payloads_[slot].phase == Phase::allocating) {
     return refuse(waiter, Reason::payload_not_found);
   }
-  if (payloads_[slot].phase == Phase::lost) return refuse(waiter, Reason::payload_lost);
+  if (payloads_[slot].phase == Phase::lost) return refuse_for(slot, waiter, Reason::payload_lost);
   leave_victims(slot);
   unindex_pin(slot);
   Additions& additions = add_to(slot);

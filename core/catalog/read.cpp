@@ -30,6 +30,12 @@ View Catalog::view_of(Slot slot) const {
     view.generation = copy->generation;
     view.cookie = copy->cookie.unpack();
     view.durable = payload.phase == Phase::committed && survives_power(copy->tier);
+  } else if (payload.phase == Phase::lost) {
+    each_copy(payload, [&](const Copy& copy) {
+      if (view.bad_tier == no_tier || is_slower(view.bad_tier, copy.tier)) {
+        view.bad_tier = copy.tier;
+      }
+    });
   }
   return view;
 }
@@ -42,9 +48,8 @@ Reason Catalog::resolve(const Id& id, const Clocks& now, View& view, std::uint64
   }
   const Payload& payload = payloads_[slot];
   lsn = std::max(lsn, payload.lsn);
-  if (payload.phase == Phase::lost) return Reason::payload_lost;
   view = view_of(slot);
-  return Reason::none;
+  return payload.phase == Phase::lost ? Reason::payload_lost : Reason::none;
 }
 
 void Catalog::list(std::uint64_t before_order, TierIndex tier, std::uint32_t count,
@@ -63,8 +68,8 @@ void Catalog::list(std::uint64_t before_order, TierIndex tier, std::uint32_t cou
 Counts Catalog::counts() const {
   Counts counts;
   for (const Tier& tier : tiers_) {
-    counts.tiers.push_back(
-        {tier.listed.size(), tier.listed_bytes, tier.copies, tier.used_bytes, tier.failed});
+    counts.tiers.push_back({tier.listed.size(), tier.listed_bytes, tier.copies, tier.used_bytes,
+                            tier.failed, tier.bad_copies, tier.bad_copies_found});
   }
   counts.lost = lost_.size();
   counts.leases = leases_.size();
@@ -119,6 +124,8 @@ void Catalog::restore(const PayloadRecord& record) {
     Copy copy;
     copy.generation = copy_record.generation;
     copy.tier = copy_record.tier;
+    copy.bad = copy_record.bad;
+    if (copy.bad) ++tiers_[copy.tier].bad_copies;
     copy.cookie = PackedCookie(copy_record.cookie);
     tiers_[copy.tier].used_bytes += charge(copy.tier, record.size_bytes);
     add_copy(payload, std::move(copy));

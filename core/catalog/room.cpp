@@ -75,8 +75,7 @@ void Catalog::abandon(Slot slot, Reason reason) {
   const Slot payload = operation.payload;
   const bool allocation = operation.action == Action::allocate;
   if (operation.action == Action::move) {
-    const Cause cause = operation.eviction ? Cause::room : Cause::request;
-    tell_refused(cause, payload, operation.tier, reason);
+    tell_refused(cause_of(operation), payload, operation.tier, reason);
   }
   const TierIndex tier = operation.tier;
   const TierIndex source = operation.source_tier;
@@ -114,7 +113,7 @@ bool Catalog::is_slower(TierIndex tier, TierIndex than) const {
 const Copy* Catalog::other_home(const Payload& payload, const Copy& copy) const {
   const Copy* best = nullptr;
   each_copy(payload, [&](const Copy& other) {
-    if (other.generation == copy.generation) return;
+    if (other.generation == copy.generation || other.bad) return;
     if (spill_obstacle(payload, other.tier) != Reason::none) return;
     if (best == nullptr || is_slower(best->tier, other.tier)) best = &other;
   });

@@ -39,6 +39,7 @@ void Catalog::on(const AppendToStream& command) {
       reply.reason = Reason::payload_not_found;
     } else if (payloads_[slot].phase == Phase::lost) {
       reply.reason = Reason::payload_lost;
+      reply.lsn = payloads_[slot].lsn;
     } else if (payloads_[slot].phase != Phase::committed) {
       reply.reason = Reason::payload_not_committed;
     }

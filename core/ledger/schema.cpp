@@ -51,6 +51,9 @@ constexpr std::uint64_t flag_require_durable = 2;
 constexpr std::uint64_t flag_pinned = 4;
 constexpr std::uint64_t flag_has_metadata = 8;
 constexpr std::uint64_t flag_has_children = 16;
+// So many of the copies, the last ones, are bad. Of a lost payload all are.
+constexpr unsigned bad_copies_shift = 8;
+constexpr std::uint64_t bad_copies_mask = 0xff;
 
 constexpr std::array payload_fields = {
     field(payload_id, PM_VALUE_BYTES, "payload_id"),
@@ -228,6 +231,17 @@ Status read_reply(std::string_view bytes, const TierNames& tiers, catalog::Reply
   return {};
 }
 
+// False: a payload that is not lost would have no good copy.
+bool mark_bad_copies(std::uint64_t bad_copies, catalog::PayloadRecord& record) {
+  const std::size_t count = record.copies.size();
+  if (record.lost) bad_copies = count;
+  if (bad_copies >= count && !record.lost) return false;
+  for (std::size_t index = count - bad_copies; index < count; ++index) {
+    record.copies[index].bad = true;
+  }
+  return true;
+}
+
 bool read_cookie(std::string_view bytes, catalog::Cookie& out) {
   if (bytes.size() > catalog::cookie_bytes_max) return false;
   out.length = static_cast<std::uint8_t>(bytes.size());
@@ -342,11 +356,15 @@ void OperationWriter::add_payload(const catalog::PayloadRecord& record) {
   }
   u64(priority, static_cast<std::uint64_t>(record.retention.priority));
   const catalog::Additions& additions = record.additions;
+  const auto bad_copies = static_cast<std::uint64_t>(
+      std::count_if(record.copies.begin(), record.copies.end(),
+                    [](const catalog::CopyRecord& copy) { return copy.bad; }));
   u64(flags, (record.retention.no_evict ? flag_no_evict : 0) |
                  (record.retention.require_durable ? flag_require_durable : 0) |
                  (additions.pinned ? flag_pinned : 0) |
                  (additions.has_metadata ? flag_has_metadata : 0) |
-                 (additions.has_children ? flag_has_children : 0));
+                 (additions.has_children ? flag_has_children : 0) |
+                 (bad_copies & bad_copies_mask) << bad_copies_shift);
   text(spill_target, tier_name(record.retention.spill_target));
   text(min_residency, tier_name(record.retention.min_residency));
   u64(checksum_kind, static_cast<std::uint64_t>(record.checksum.kind));
@@ -428,7 +446,8 @@ Result<catalog::PayloadRecord> read_payload(const pm_value_t* values, std::uint3
     }
     record.copies.push_back(copy);
   }
-  if (record.copies.empty() != record.lost || record.size_bytes == 0) return damaged;
+  const std::uint64_t bad_copies = in.u64(flags) >> bad_copies_shift & bad_copies_mask;
+  if (!mark_bad_copies(bad_copies, record) || record.size_bytes == 0) return damaged;
   catalog::Additions& additions = record.additions;
   if (!read_labels(in.text(labels), additions.labels)) return damaged;
   additions.pinned = (in.u64(flags) & flag_pinned) != 0;

@@ -290,6 +290,16 @@ CopyResult CopyJob::finish_all() {
 
 }  // namespace
 
+TierObject tier_object(const pm_tier_t* tier, const catalog::Object& object) {
+  TierObject result;
+  result.tier = tier;
+  std::memcpy(result.id.payload, object.payload.bytes.data(), object.payload.bytes.size());
+  result.id.generation = object.generation;
+  result.cookie.length = object.cookie.length;
+  std::memcpy(result.cookie.bytes, object.cookie.bytes.data(), object.cookie.length);
+  return result;
+}
+
 CopyResult copy_bytes(const TierObject& source, const TierObject& target, std::uint64_t length,
                       const catalog::Checksum& expected, Background& background,
                       const std::atomic<bool>& stopping) {

@@ -9,7 +9,7 @@
 #include <pm/cpp/result.hpp>
 #include <utility>
 
-#include "core/catalog/payload.h"
+#include "core/catalog/command.h"
 #include "worker_pool.h"
 
 namespace pm::mover {
@@ -20,6 +20,8 @@ struct TierObject {
   pm_object_id_t id{};
   pm_cookie_t cookie{};
 };
+
+TierObject tier_object(const pm_tier_t* tier, const catalog::Object& object);
 
 struct CopyResult {
   Status status;

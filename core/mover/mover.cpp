@@ -21,16 +21,6 @@ constexpr std::uint32_t checks_max = 1;  // Checksums of what is committed: the 
 // memory were measured.
 constexpr std::uint64_t large_bytes = 8 << 20;
 
-TierObject tier_object(const pm_tier_t* tier, const catalog::Object& object) {
-  TierObject result;
-  result.tier = tier;
-  std::memcpy(result.id.payload, object.payload.bytes.data(), object.payload.bytes.size());
-  result.id.generation = object.generation;
-  result.cookie.length = object.cookie.length;
-  std::memcpy(result.cookie.bytes, object.cookie.bytes.data(), object.cookie.length);
-  return result;
-}
-
 pm_call_context_t no_deadline() {
   pm_call_context_t context{};
   context.size = sizeof context;

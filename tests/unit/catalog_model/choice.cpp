@@ -389,7 +389,39 @@ void RandomList::commit_offset() {
   request(command);
 }
 
+// Some copy is read, or has been: of a payload with several copies more often than there are such.
+void RandomList::check_copy() {
+  if (!checks_.empty() && one_in(2)) {
+    const std::size_t at = pick(checks_.size());
+    CopyChecked report = checks_[at];
+    checks_.erase(checks_.begin() + static_cast<std::ptrdiff_t>(at));
+    report.ticket = one_in(4) ? 0 : ++ticket_;
+    return apply(report);
+  }
+  const auto several = [](const Held& held) { return held.copies.size() > 1; };
+  const auto any = [](const Held& held) { return !held.copies.empty(); };
+  const Id id = one_in(2) ? some_payload(several) : some_payload(any);
+  const auto found = model_.payloads().find(id.bytes);
+  if (found == model_.payloads().end() || found->second.copies.empty()) return;
+  const Held& held = found->second;
+  CopyChecked report;
+  report.id = held.id;
+  report.generation = held.copies[pick(held.copies.size())].generation;
+  if (one_in(10)) report.generation += 1 + pick(8);  // One that went, or never was.
+  // Rarely the last one is bad, so that not all is lost.
+  const bool is_good = held.copies.size() > 1 ? one_in(2) : !one_in(6);
+  report.verdict = is_good ? CopyChecked::Verdict::good : CopyChecked::Verdict::bad;
+  if (one_in(8)) report.verdict = CopyChecked::Verdict::unknown;
+  if (one_in(2)) {
+    report.checksum.kind = ChecksumKind::xxh3_128;
+    report.checksum.bytes[0] = static_cast<std::uint8_t>(pick(250));
+  }
+  checks_.push_back(report);
+  apply(CheckCopy{++ticket_, report.id, report.generation});
+}
+
 void RandomList::other(std::uint64_t kind) {
+  if (kind < 91 && one_in(3)) return check_copy();
   if (kind < 91) return repeat();
   if (kind < 93) return cancel();
   if (kind < 96) return pass(pick(2 * second_ns), true);

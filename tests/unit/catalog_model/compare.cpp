@@ -34,9 +34,11 @@ bool same(const Object& a, const Object& b) {
 
 bool same(const View& a, const View& b) {
   return std::tie(a.id, a.size_bytes, a.revision, a.created_at_ns, a.expires_at_ns, a.order,
-                  a.leases, a.phase, a.spilling, a.durable, a.tier, a.generation, a.checksum) ==
-             std::tie(b.id, b.size_bytes, b.revision, b.created_at_ns, b.expires_at_ns, b.order,
-                      b.leases, b.phase, b.spilling, b.durable, b.tier, b.generation, b.checksum) &&
+                  a.leases, a.phase, a.spilling, a.durable, a.tier, a.bad_tier, a.generation,
+                  a.checksum) == std::tie(b.id, b.size_bytes, b.revision, b.created_at_ns,
+                                          b.expires_at_ns, b.order, b.leases, b.phase, b.spilling,
+                                          b.durable, b.tier, b.bad_tier, b.generation,
+                                          b.checksum) &&
          same(a.retention, b.retention) && same(a.additions, b.additions);
 }
 

@@ -76,6 +76,7 @@ void Model::refuse_for(const Held* payload, const Caller& caller, Reason reason)
   Reply reply;
   reply.reason = reason;
   reply.lsn = payload->written;
+  if (reason == Reason::payload_lost) reply.view = view_of(*payload);
   answer(caller, reply);
 }
 
@@ -128,6 +129,13 @@ View Model::view_of(const Held& payload) const {
     view.tier = copy->tier;
     view.generation = copy->generation;
     view.durable = payload.phase == Phase::committed && rules_.tiers[copy->tier].survives_power;
+  } else if (payload.phase == Phase::lost) {
+    for (const HeldCopy& copy : payload.copies) {
+      const bool is_first = view.bad_tier == no_tier;
+      if (is_first || rules_.tiers[copy.tier].rank < rules_.tiers[view.bad_tier].rank) {
+        view.bad_tier = copy.tier;
+      }
+    }
   }
   return view;
 }
@@ -178,6 +186,7 @@ Held* Model::find(const Id& id) {
 const HeldCopy* Model::shown(const Held& payload) const {
   const HeldCopy* fastest = nullptr;
   for (const HeldCopy& copy : payload.copies) {
+    if (copy.bad) continue;
     if (fastest == nullptr || rules_.tiers[copy.tier].rank < rules_.tiers[fastest->tier].rank) {
       fastest = &copy;
     }
@@ -197,9 +206,8 @@ std::size_t Model::leases_of(const Held& payload) const {
 Reason Model::resolve(const Id& id, const Clocks& now, View& view) const {
   const auto found = payloads_.find(id.bytes);
   if (found == payloads_.end() || !is_live(found->second, now)) return Reason::payload_not_found;
-  if (found->second.phase == Phase::lost) return Reason::payload_lost;
   view = view_of(found->second);
-  return Reason::none;
+  return found->second.phase == Phase::lost ? Reason::payload_lost : Reason::none;
 }
 
 std::vector<Key> Model::newest_first(TierIndex tier) const {
@@ -314,6 +322,7 @@ Model Model::restart(std::uint64_t life, std::uint64_t quarantine_until_ns) cons
   std::map<std::uint64_t, Held*> by_order;
   for (auto& [key, payload] : next.payloads_) {
     payload.work = 0;
+    for (HeldCopy& copy : payload.copies) copy.checks = 0;
     payload.written = payload.metadata_written = payload.parents_written = 0;
     payload.idle_since = 0;
     next.order_ = std::max(next.order_, payload.order);

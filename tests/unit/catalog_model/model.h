@@ -81,6 +81,7 @@ struct Work {
   bool drop_source = false;
   bool eviction = false;
   bool import = false;
+  bool repair = false;
   int attempts = 0;
   TierIndex source_tier = no_tier;
   std::uint64_t source_generation = 0;
@@ -93,6 +94,8 @@ struct Work {
 struct HeldCopy {
   TierIndex tier = no_tier;
   std::uint64_t generation = 0;
+  bool bad = false;
+  int checks = 0;  // Under way.
 };
 
 struct Held {
@@ -139,6 +142,7 @@ struct Leaving {
   std::uint64_t not_before_ns = 0;
   std::uint64_t failures = 0;
   Serial written = 0;
+  int checks = 0;
   bool asked = false;           // The tier is at it.
   bool waits_for_tick = false;  // Nobody holds it, but it is too early.
 };
@@ -155,6 +159,7 @@ struct Remembered {
 struct HeldTier {
   bool failed = false;
   int evictions_failed = 0;
+  std::size_t bad_found = 0;  // In this life.
 };
 
 struct HeldGroup {
@@ -194,6 +199,7 @@ class Model {
   std::uint64_t used_bytes(TierIndex tier) const;
   std::uint64_t leaving_bytes(TierIndex tier) const;
   std::size_t copies_on(TierIndex tier) const;
+  std::size_t bad_copies_on(TierIndex tier) const;
 
   // What there is, for those who compare and for those who choose what to ask next.
   const std::map<Key, Held>& payloads() const { return payloads_; }
@@ -239,7 +245,6 @@ class Model {
   // model_room.cpp: room, copies, what leaves
   void on(const Removed& report);
   void on(const Found& report);
-  void on(const CopyGone& report);
   std::uint64_t charge(TierIndex tier, std::uint64_t length) const;
   std::uint64_t waiting_bytes(TierIndex tier) const;
   std::size_t waiting() const;
@@ -260,7 +265,6 @@ class Model {
   void doom(const Key& payload, const HeldCopy& copy, std::uint64_t length,
             std::uint64_t not_before_ns);
   void drop_copy(Held& payload, std::uint64_t generation);
-  void lose_copy(Held& payload, std::uint64_t generation);
   void ask_for_removals(bool by_tick);
   void erase(const Key& key, std::uint64_t not_before_ns, EventKind told);
   std::int64_t due_ns(const Held& payload) const;
@@ -301,6 +305,16 @@ class Model {
   void fail(std::uint64_t work, const Moved& report);
   void drop_all(Held& payload, TierIndex tier, bool faster);
   void refuse_move(const Caller& caller, const Held& payload, TierIndex target, Reason why);
+
+  // model_scrub.cpp: copies that are bad or gone
+  void on(const CheckCopy& command);
+  void on(const CopyChecked& report);
+  HeldCopy* find_checked(const Id& id, std::uint64_t generation);
+  void found_bad(Held& payload, HeldCopy& copy, const Caller& caller);
+  void on(const CopyGone& report);
+  void condemn(Held& payload, HeldCopy& copy, Cause cause);
+  void replace(Held& payload, TierIndex tier, const Caller& caller);
+  static Cause cause_of(const Work& work);
 
   // model_documents.cpp: metadata, lineage, streams
   void on(const UpdateMetadata& command);

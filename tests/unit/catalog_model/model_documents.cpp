@@ -140,6 +140,7 @@ void Model::on(const AppendToStream& command) {
       reply.reason = Reason::payload_not_found;
     } else if (payload->phase == Phase::lost) {
       reply.reason = Reason::payload_lost;
+      reply.lsn = payload->written;
     } else if (payload->phase != Phase::committed) {
       reply.reason = Reason::payload_not_committed;
     }

@@ -85,7 +85,7 @@ void Model::on(const Spill& command) {
 }
 
 void Model::spill(Held& payload, const Spill& command, const Caller& caller) {
-  if (payload.phase == Phase::lost) return refuse(caller, Reason::payload_lost);
+  if (payload.phase == Phase::lost) return refuse_for(&payload, caller, Reason::payload_lost);
   if (payload.phase != Phase::committed) return refuse(caller, Reason::payload_not_committed);
   const TierIndex current = shown(payload)->tier;
   TierIndex target = command.tier;
@@ -137,7 +137,7 @@ void Model::go_down(std::uint64_t generation) {
     }
     return;
   }
-  const auto is_there = [&](const HeldCopy& copy) { return copy.tier == work.tier; };
+  const auto is_there = [&](const HeldCopy& copy) { return copy.tier == work.tier && !copy.bad; };
   if (std::any_of(payload.copies.begin(), payload.copies.end(), is_there)) {
     const TierIndex from = shown(payload)->tier;
     end(generation);
@@ -168,7 +168,7 @@ void Model::on(const Promote& command) {
 void Model::promote(Held& payload, const Promote& command, const Caller& caller) {
   const Key key = payload.id.bytes;
   const TierIndex target = command.tier;
-  if (payload.phase == Phase::lost) return refuse(caller, Reason::payload_lost);
+  if (payload.phase == Phase::lost) return refuse_for(&payload, caller, Reason::payload_lost);
   if (payload.phase != Phase::committed) return refuse(caller, Reason::payload_not_committed);
   if (target >= tiers_.size()) return refuse(caller, Reason::tier_unknown);
   const TierRules& rules = rules_.tiers[target];
@@ -240,19 +240,27 @@ void Model::arrive(std::uint64_t generation, const Moved& report) {
   }
   if (work.eviction) tiers_[work.source_tier].evictions_failed = 0;
   Held& payload = payloads_.at(work.payload);
-  const TierIndex from = shown(payload)->tier;
+  const TierIndex from = payload.phase == Phase::lost ? no_tier : shown(payload)->tier;
   if (payload.checksum.kind == ChecksumKind::none) payload.checksum = report.checksum;
+  // Of two who read its last copy, one has found it good.
+  payload.phase = Phase::committed;
   payload.copies.push_back({work.tier, generation});
-  if (work.downward) {
+  if (work.repair) {
+    // All good ones stay.
+  } else if (work.downward) {
     drop_all(payload, work.tier, true);
   } else if (work.drop_source || !rules_.tiers[work.source_tier].survives_power) {
     drop_copy(payload, work.source_generation);
   }
+  // A good copy takes the place of the bad ones.
+  const std::vector<HeldCopy> copies = payload.copies;
+  for (const HeldCopy& copy : copies) {
+    if (copy.bad && copy.tier == work.tier) drop_copy(payload, copy.generation);
+  }
   settle_idle(payload);
   ++payload.revision;
   record(payload);
-  tell(work.eviction ? EventKind::evicted : EventKind::moved,
-       work.eviction ? Cause::room : Cause::request, payload, from);
+  tell(work.eviction ? EventKind::evicted : EventKind::moved, cause_of(work), payload, from);
   for (const Caller& caller : work.callers) show(caller, work.payload);
 }
 
@@ -270,14 +278,17 @@ void Model::fail(std::uint64_t generation, const Moved& report) {
   if (work.orphaned) {
     why = Reason::payload_not_found;
   } else {
-    tell_refused(work.eviction ? Cause::room : Cause::request, payloads_.at(work.payload),
-                 work.tier, why);
+    tell_refused(cause_of(work), payloads_.at(work.payload), work.tier, why);
   }
   refuse_all(generation, why, &report.outcome);
   end(generation);
   if (report.target_remains) doom(work.payload, {work.tier, generation}, work.length, 0);
   if (!work.orphaned && report.source_is_bad) {
-    lose_copy(payloads_.at(work.payload), work.source_generation);
+    Held& payload = payloads_.at(work.payload);
+    for (HeldCopy& copy : payload.copies) {
+      if (copy.generation == work.source_generation) condemn(payload, copy, Cause::fault);
+    }
+    replace(payload, work.source_tier, {});
   }
   pump_all(work.tier);
   pump(work.source_tier);

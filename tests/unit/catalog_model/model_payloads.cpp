@@ -213,7 +213,7 @@ void Model::on(const Pin& command) {
   if (is_repeat(command.request, caller)) return;
   Held* payload = find(command.id);
   if (payload == nullptr) return refuse(caller, Reason::payload_not_found);
-  if (payload->phase == Phase::lost) return refuse(caller, Reason::payload_lost);
+  if (payload->phase == Phase::lost) return refuse_for(payload, caller, Reason::payload_lost);
   payload->pinned = true;
   payload->pin_expires_at_ns =
       command.duration_ns == 0 ? 0
@@ -261,7 +261,7 @@ void Model::on(const UpdateLabels& command) {
   if (is_repeat(command.request, caller)) return;
   Held* payload = find(command.id);
   if (payload == nullptr) return refuse(caller, Reason::payload_not_found);
-  if (payload->phase == Phase::lost) return refuse(caller, Reason::payload_lost);
+  if (payload->phase == Phase::lost) return refuse_for(payload, caller, Reason::payload_lost);
   std::map<std::string, std::string> labels = payload->labels;
   for (const std::string& key : command.remove) labels.erase(key);
   for (const Label& label : command.set) labels[label.key] = label.value;
@@ -281,7 +281,7 @@ void Model::on(const AcquireLease& command) {
   if (is_repeat(command.request, caller)) return;
   Held* payload = find(command.id);
   if (payload == nullptr) return refuse(caller, Reason::payload_not_found);
-  if (payload->phase == Phase::lost) return refuse(caller, Reason::payload_lost);
+  if (payload->phase == Phase::lost) return refuse_for(payload, caller, Reason::payload_lost);
   if (payload->phase != Phase::committed) return refuse(caller, Reason::payload_not_committed);
   if (command.range_offset_bytes >= payload->size_bytes ||
       command.range_length_bytes > payload->size_bytes - command.range_offset_bytes) {
@@ -333,6 +333,11 @@ void Model::on(const RenewLease& command) {
     refusal.lsn = leaving->second.written;
     return answer(caller, refusal);
   }
+  Held& payload = payloads_.at(found->payload);
+  for (const HeldCopy& copy : payload.copies) {
+    if (copy.generation != found->generation || !copy.bad) continue;
+    return refuse_for(&payload, caller, Reason::lease_not_found);
+  }
   std::uint64_t duration = command.duration_ns != 0 ? command.duration_ns : rules_.lease_default_ns;
   duration = std::min(duration, rules_.lease_max_ns);
   found->expires_ns = std::max(found->expires_ns, at_.now.mono_ns + duration);
@@ -365,7 +370,7 @@ void Model::end_lease(std::size_t index) {
   }
   settle_idle(payload);
   // Somebody may have looked for one who can leave, in vain.
-  pump(shown(payload)->tier);
+  if (const HeldCopy* copy = shown(payload)) pump(copy->tier);
 }
 
 }  // namespace pm::catalog::naive

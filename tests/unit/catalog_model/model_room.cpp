@@ -143,9 +143,9 @@ void Model::evict(const Key& key, TierIndex tier) {
   const HeldCopy* rest = nullptr;
   std::uint64_t generation = 0;
   for (const HeldCopy& copy : payload.copies) {
-    if (copy.tier == tier) {
+    if (copy.tier == tier && !copy.bad) {
       generation = copy.generation;
-    } else if (obstacle(payload, copy.tier) == Reason::none) {
+    } else if (!copy.bad && obstacle(payload, copy.tier) == Reason::none) {
       if (rest == nullptr || rules_.tiers[copy.tier].rank < rules_.tiers[rest->tier].rank) {
         rest = &copy;
       }
@@ -210,8 +210,7 @@ void Model::enqueue(std::uint64_t generation, bool in_front) {
 void Model::abandon(std::uint64_t generation, Reason reason) {
   const Work work = works_.at(generation);
   if (work.kind == Work::Kind::move) {
-    tell_refused(work.eviction ? Cause::room : Cause::request, payloads_.at(work.payload),
-                 work.tier, reason);
+    tell_refused(cause_of(work), payloads_.at(work.payload), work.tier, reason);
   }
   refuse_all(generation, reason);
   end(generation);
@@ -259,6 +258,7 @@ void Model::doom(const Key& payload, const HeldCopy& copy, std::uint64_t length,
   leaving.payload = payload;
   leaving.tier = copy.tier;
   leaving.length = length;
+  leaving.checks = copy.checks;
   leaving.written = at_.has_written ? at_.number : 0;
   leaving.not_before_ns = not_before_ns;
   if (copy.generation >> 40 < generation_ >> 40) {
@@ -273,7 +273,7 @@ void Model::ask_for_removals(bool by_tick) {
     const auto reads = [g = generation](const auto& entry) {
       return entry.second.source_generation == g;
     };
-    if (copy.asked || std::any_of(leases_.begin(), leases_.end(), holds) ||
+    if (copy.asked || copy.checks > 0 || std::any_of(leases_.begin(), leases_.end(), holds) ||
         std::any_of(works_.begin(), works_.end(), reads)) {
       continue;
     }
@@ -316,11 +316,6 @@ void Model::on(const Found& report) {
        at_.now.mono_ns + rules_.orphan_grace_ns);
 }
 
-void Model::on(const CopyGone& report) {
-  const auto found = payloads_.find(report.id.bytes);
-  if (found != payloads_.end()) lose_copy(found->second, report.generation);
-}
-
 void Model::drop_copy(Held& payload, std::uint64_t generation) {
   write();
   const auto is_it = [&](const HeldCopy& copy) { return copy.generation == generation; };
@@ -328,18 +323,6 @@ void Model::drop_copy(Held& payload, std::uint64_t generation) {
   doom(payload.id.bytes, *found, payload.size_bytes, 0);
   payload.copies.erase(found);
   settle_idle(payload, true);
-}
-
-void Model::lose_copy(Held& payload, std::uint64_t generation) {
-  const auto is_it = [&](const HeldCopy& copy) { return copy.generation == generation; };
-  if (std::none_of(payload.copies.begin(), payload.copies.end(), is_it)) return;
-  const bool lost = payload.copies.size() == 1;
-  const TierIndex from = shown(payload)->tier;
-  if (lost) payload.phase = Phase::lost;
-  drop_copy(payload, generation);
-  ++payload.revision;
-  record(payload);
-  tell(lost ? EventKind::lost : EventKind::moved, Cause::fault, payload, from);
 }
 
 // ---- the end of a payload ----

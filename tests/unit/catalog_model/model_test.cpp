@@ -65,6 +65,10 @@ constexpr Mistake mistakes[] = {
     {Mutant::group_goes_back, "group_goes_back"},
     {Mutant::stale_look_is_believed, "stale_look_is_believed"},
     {Mutant::tier_failure_is_not_recorded, "tier_failure_is_not_recorded"},
+    {Mutant::bad_copy_is_still_shown, "bad_copy_is_still_shown"},
+    {Mutant::good_copy_is_condemned, "good_copy_is_condemned"},
+    {Mutant::checked_copy_is_removed, "checked_copy_is_removed"},
+    {Mutant::bad_copy_is_not_recorded, "bad_copy_is_not_recorded"},
 };
 static_assert(std::size(mistakes) == static_cast<std::size_t>(Mutant::last_of_catalog));
 

@@ -161,7 +161,9 @@ void RandomList::apply(const Command& command, Serial seen, std::uint64_t genera
                                       "CommitOffset",
                                       "UpdateMetadata",
                                       "AppendMetadataEvent",
-                                      "AddLineage"};
+                                      "AddLineage",
+                                      "CheckCopy",
+                                      "CopyChecked"};
   static_assert(std::size(names) == std::variant_size_v<Command>);
   ++tally_.kinds[names[command.index()]];
   for (const Reply& reply : changes.replies) {
@@ -235,11 +237,13 @@ void RandomList::compare_state() {
     const auto tier = static_cast<TierIndex>(at);
     const TierCounts& its = counts.tiers[at];
     if (its.charged_bytes != model_.used_bytes(tier) || its.copies != model_.copies_on(tier) ||
-        its.failed != model_.tiers()[at].failed) {
+        its.failed != model_.tiers()[at].failed || its.bad_copies != model_.bad_copies_on(tier) ||
+        its.bad_copies_found != model_.tiers()[at].bad_found) {
       differ("tier " + std::to_string(at) + ": " + std::to_string(its.charged_bytes) +
              " bytes in " + std::to_string(its.copies) + " copies and not " +
              std::to_string(model_.used_bytes(tier)) + " in " +
-             std::to_string(model_.copies_on(tier)) + "\n");
+             std::to_string(model_.copies_on(tier)) + ", bad " + std::to_string(its.bad_copies) +
+             " and not " + std::to_string(model_.bad_copies_on(tier)) + "\n");
     }
   }
   const auto compare = [&](const char* what, std::uint64_t count, std::uint64_t wanted) {
@@ -417,6 +421,7 @@ void RandomList::restart() {
   }
   effects_.clear();
   looks_.clear();
+  checks_.clear();
   lsn_of_.clear();
   stopping_ = false;
   now_.mono_ns += pick(20 * second_ns);

@@ -63,6 +63,7 @@ class RandomList {
   void sweep_streams();
   void append();
   void commit_offset();
+  void check_copy();
   void repeat();
   void cancel();
   template <typename Predicate>
@@ -112,7 +113,8 @@ class RandomList {
   std::uint64_t request_ids_ = 0;
   Ticket ticket_ = 0;
   std::vector<Look> looks_;
-  std::vector<Command> asked_;  // With request ids.
+  std::vector<CopyChecked> checks_;  // Of copies that are being read.
+  std::vector<Command> asked_;       // With request ids.
   bool stopping_ = false;
   std::string difference_;
 };

@@ -69,6 +69,23 @@ TEST(schema, keeps_every_field_of_a_payload) {
   EXPECT_EQ(read->copies[1].cookie.length, catalog::cookie_bytes_max);
 }
 
+TEST(schema, keeps_which_copies_are_bad) {
+  catalog::PayloadRecord written = full_record();
+  written.copies.back().bad = true;
+  auto read = round_trip(written, read_payload);
+  ASSERT_TRUE(read.ok()) << read.status().to_string();
+  EXPECT_FALSE(read->copies[0].bad);
+  EXPECT_TRUE(read->copies[1].bad);
+  EXPECT_TRUE(read->retention.no_evict);
+  written.lost = true;
+  read = round_trip(written, read_payload);
+  ASSERT_TRUE(read.ok()) << read.status().to_string();
+  EXPECT_TRUE(read->copies[0].bad);
+  written.copies.front().bad = true;
+  written.lost = false;
+  EXPECT_EQ(round_trip(written, read_payload).status().code(), Code::data_loss);
+}
+
 TEST(schema, keeps_what_only_some_payloads_have) {
   catalog::PayloadRecord written = full_record();
   EXPECT_EQ(round_trip(written, read_payload)->additions.labels, nullptr);

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+
+#include "ids.h"
+#include "payload.h"
+
+namespace pm::catalog {
+
+// Somebody is going to read a copy, whole, and hold its bytes against their checksum: it is not
+// removed before the report, CopyChecked, which must follow each of these that was answered well.
+// payload_not_found: there is no such copy.
+struct CheckCopy {
+  Ticket ticket = 0;
+  Id id;
+  std::uint64_t generation = 0;
+};
+
+// What came of it. A copy that is bad, or gone from its tier, is never shown again; with another
+// one the payload lives on, and a good copy is made in its place, else it is lost. A copy that was
+// bad and is found to be good serves again. The reply comes when a bad copy has been replaced, or
+// says why not: payload_lost, or what keeps the new copy from being made; it is payload_not_found
+// when the copy has gone meanwhile.
+struct CopyChecked {
+  enum class Verdict : std::uint8_t { unknown, good, bad };
+  Ticket ticket = 0;
+  Id id;
+  std::uint64_t generation = 0;
+  Verdict verdict = Verdict::unknown;
+  Checksum checksum;  // Of a good one: what was read. Kept by a payload that has none.
+};
+
+}  // namespace pm::catalog
