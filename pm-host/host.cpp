@@ -35,21 +35,22 @@ Result<bool> make_directory(const fs::path& path) {
 
 EngineOptions engine_options(const HostConfig& config) {
   EngineOptions options;
+  const auto count = [](std::uint64_t number) { return static_cast<std::uint32_t>(number); };
   options.lease_default_ms = config.leases.default_ms;
   options.lease_max_ms = config.leases.max_ms;
-  options.waiters_max = static_cast<decltype(options.waiters_max)>(config.limits.waiters_max);
+  options.waiters_max = count(config.limits.waiters_max);
   options.journal_records_max = config.limits.journal_records_max;
   options.journal_bytes_max = config.limits.journal_bytes_max;
   options.allocate_wait_ms_max = config.limits.allocate_wait_ms_max;
   options.uncommitted_ms_max = config.limits.uncommitted_ms_max;
-  options.request_ids_max =
-      static_cast<decltype(options.request_ids_max)>(config.limits.request_ids_max);
-  options.streams_max = static_cast<decltype(options.streams_max)>(config.limits.streams_max);
-  options.consumer_groups_max =
-      static_cast<decltype(options.consumer_groups_max)>(config.limits.consumer_groups_max);
+  options.request_ids_max = count(config.limits.request_ids_max);
+  options.streams_max = count(config.limits.streams_max);
+  options.consumer_groups_max = count(config.limits.consumer_groups_max);
   options.payload_bytes_max = config.limits.payload_bytes_max;
   options.orphan_grace_ms = config.recovery.orphan_grace_ms;
   options.quarantine_ms = config.recovery.quarantine_ms;
+  const auto& [enabled, rate, interval_ms, first_after_ms] = config.scrub;
+  options.scrub = {enabled, rate, interval_ms, first_after_ms};
   return options;
 }
 
@@ -111,11 +112,8 @@ Status Host::create_tiers(const HostConfig& config, PluginSet& plugins) {
 
 HostFacts Host::facts(const HostConfig& config, PluginSet& plugins) {
   shown_config_.set(config);
-  HostFacts facts;
-  facts.config_path = config.file.string();
-  facts.config_toml = [this] { return shown_config_.get(); };
-  facts.plugins = plugin_facts(plugins, instances_of(config));
-  return facts;
+  return {plugin_facts(plugins, instances_of(config)), [this] { return shown_config_.get(); },
+          config.file.string()};
 }
 
 Status Host::start_engine(const HostConfig& config, PluginSet& plugins,
@@ -125,7 +123,8 @@ Status Host::start_engine(const HostConfig& config, PluginSet& plugins,
   for (std::size_t i = 0; i < tiers_.size(); ++i) {
     const TierConfig& tier = config.tiers[i];
     setups.push_back({tier.name, tier.number, tier.rank, tier.workers,
-                      spill_target(config, i, is_durable), tiers_[i].get(), tier.plugin});
+                      spill_target(config, i, is_durable), tiers_[i].get(), tier.plugin,
+                      tier.scrub});
   }
   auto engine =
       Engine::start(engine_options(config), repository_.front().get(), state_, std::move(setups),

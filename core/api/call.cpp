@@ -168,7 +168,11 @@ void CommandCall::cancel() { services().ledger.submit(catalog::Cancel{ticket()})
 
 void CommandCall::on_reply(const catalog::Reply& reply) {
   if (reply.reason == catalog::Reason::none) return respond_(*this, reply);
-  finish(status_of(reply), {{subject_kind_, to_text(subject_)}});
+  ErrorFacts facts{{subject_kind_, to_text(subject_)}};
+  if (reply.view.bad_tier != catalog::no_tier) {
+    facts.emplace_back("tier", tiers().name(reply.view.bad_tier));
+  }
+  finish(status_of(reply), facts);
 }
 
 catalog::RequestKey request_key(const Invocation& invocation, const std::string& request_id) {

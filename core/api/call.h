@@ -23,6 +23,7 @@ namespace pm::api {
 class Call;
 class Delivery;
 class RepositoryReader;
+class Scrubber;
 class StreamCall;
 class StreamHub;
 class Turns;
@@ -68,6 +69,7 @@ struct Services {
   StreamHub& streams;
   Turns& lineage_turns;  // Of those who search lineage for cycles.
   WatchHub& watch;
+  Scrubber& scrubber;
   const HostFacts& host;
 };
 

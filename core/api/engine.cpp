@@ -12,6 +12,7 @@
 #include "core/observe/log.h"
 #include "core/plugin/host_services.h"
 #include "dispatcher.h"
+#include "scrubber.h"
 #include "tier_table.h"
 
 namespace pm {
@@ -99,8 +100,10 @@ class Engine::Parts {
     stopping = true;
     if (orphans.joinable()) orphans.join();
     mover->cancel_moves();
+    scrubber->begin_stop();
     dispatcher->end_streams();
     ledger->stop(deadline_ns);
+    scrubber->stop();
     dispatcher->stop();
     mover->stop();
   }
@@ -109,6 +112,7 @@ class Engine::Parts {
   ledger::TierNames names;
   std::unique_ptr<ledger::Ledger> ledger;
   std::unique_ptr<mover::Mover> mover;
+  std::unique_ptr<api::Scrubber> scrubber;
   std::unique_ptr<api::Dispatcher> dispatcher;
   std::atomic<bool> stopping{false};
   bool stopped = false;
@@ -151,8 +155,9 @@ Result<std::unique_ptr<Engine>> Engine::start(
   parts->ledger = std::make_unique<ledger::Ledger>(
       std::move(catalog), journal, repository, state.epoch, state.last_sequence, parts->names,
       [raw](catalog::Effect effect) { raw->mover->run(std::move(effect)); }, std::move(on_fatal));
-  parts->dispatcher =
-      std::make_unique<api::Dispatcher>(*parts->ledger, parts->tiers, repository, std::move(host));
+  parts->scrubber = std::make_unique<api::Scrubber>(*parts->ledger, parts->tiers, options.scrub);
+  parts->dispatcher = std::make_unique<api::Dispatcher>(*parts->ledger, parts->tiers, repository,
+                                                        *parts->scrubber, std::move(host));
   for (const catalog::Mounted& mounted : found->mounted) parts->ledger->submit(mounted);
   for (const catalog::CopyGone& gone : found->gone) parts->ledger->submit(gone);
   parts->look_for_orphans();
@@ -162,6 +167,7 @@ Result<std::unique_ptr<Engine>> Engine::start(
 const pm_engine_t* Engine::abi() const { return parts_->dispatcher->abi(); }
 
 void Engine::begin_stop() {
+  parts_->scrubber->begin_stop();
   parts_->dispatcher->end_streams();
   parts_->ledger->submit(catalog::Shutdown{});
 }

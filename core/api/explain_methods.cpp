@@ -27,6 +27,7 @@ void fill_copies(const TierTable& tiers, const Explanation& explanation,
     row.set_leases(copy.leases);
     row.set_durable(copy.durable);
     row.set_shown(copy.shown);
+    row.set_bad(copy.bad);
   }
 }
 

@@ -57,7 +57,7 @@ class Facts {
 
   void state() {
     if (view_.phase == Phase::lost) {
-      say("It is lost: it was committed, and no copy of it has survived; delete it");
+      say("It is lost: it was committed, and no good copy of it is left; delete it");
     }
     if (view_.phase == Phase::allocated) {
       say("It is not committed: nobody may read it, and it is not moved");
@@ -69,6 +69,10 @@ class Facts {
       if (copy.leases > 0) {
         say(count_text(copy.leases, "lease holds", "leases hold") + " its copy on " +
             name(copy.tier) + lease_end(copy));
+      }
+      if (copy.bad) {
+        say("Its copy on " + name(copy.tier) +
+            " is bad: its bytes are not what was committed, and it is never read");
       }
       if (copy.tier_failed) {
         say("The " + name(copy.tier) +
@@ -166,12 +170,24 @@ class Facts {
 };
 
 std::string move_words(const TierTable& tiers, const Event& event) {
+  if (event.cause == Cause::scrub) {
+    if (event.why != catalog::Reason::none) {
+      return "a scrub found that a copy is bad, and another one took its place";
+    }
+    return "a good copy stands again where a scrub had found a bad one";
+  }
   if (event.cause == Cause::fault) {
     return "a copy was found to be bad or gone, and another one took its place";
   }
   if (event.from == event.tier) return "a request gave up its slower copies";
   return "a request, or a lease with min_tier, moved it from " + tier_text(tiers, event.from) +
          " to " + tier_text(tiers, event.tier);
+}
+
+// Why it was to be moved.
+const char* mover_words(Cause cause) {
+  if (cause == Cause::scrub) return "in place of a bad copy";
+  return cause == Cause::room ? "to make room" : "by request";
 }
 
 std::string evict_words(const TierTable& tiers, const Event& event) {
@@ -213,6 +229,9 @@ const char* decision_kind(const TierTable& tiers, const Event& event) {
     case EventKind::moved: break;
     case EventKind::none: return "";
   }
+  if (event.cause == Cause::scrub) {
+    return event.why != catalog::Reason::none ? "drop" : "repair";
+  }
   if (event.cause == Cause::fault || event.from == event.tier) return "drop";
   return is_faster(tiers, event.tier, event.from) ? "promote" : "spill";
 }
@@ -225,12 +244,13 @@ std::string decision_words(const TierTable& tiers, const Event& event) {
     case EventKind::evicted: return evict_words(tiers, event);
     case EventKind::expired: return "its time to live ended";
     case EventKind::deleted: return "a request deleted it";
-    case EventKind::lost: return "its last copy was found to be bad or gone";
+    case EventKind::lost:
+      return event.cause == Cause::scrub ? "a scrub found that its last good copy is bad or gone"
+                                         : "its last copy was found to be bad or gone";
     case EventKind::updated: return "a request changed its labels or its pin";
     case EventKind::refused:
-      return std::string(event.cause == Cause::room ? "to make room" : "by request") +
-             " it was to be moved to " + tier_text(tiers, event.target) +
-             ", which was not done: " + reason_text(event.why);
+      return std::string(mover_words(event.cause)) + " it was to be moved to " +
+             tier_text(tiers, event.target) + ", which was not done: " + reason_text(event.why);
     case EventKind::leased:
     case EventKind::none: break;
   }

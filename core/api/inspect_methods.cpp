@@ -46,6 +46,8 @@ void fill_tier(const TierSetup& setup, const catalog::TierCounts& counts, wire::
   row.set_payloads(counts.payloads);
   row.set_health(counts.failed ? "failed" : "ok");
   row.set_spill_to(setup.spill_to);
+  row.set_copies_bad(counts.bad_copies);
+  row.set_copies_found_bad(counts.bad_copies_found);
 }
 
 }  // namespace

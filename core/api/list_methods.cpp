@@ -83,24 +83,6 @@ bool read_order(std::string_view text, ListOrder& order) {
   return true;
 }
 
-// The name in the configuration, the contract's, or the number.
-std::optional<catalog::TierIndex> tier_by_name(const TierTable& tiers, std::string_view name) {
-  if (const auto tier = tiers.find(std::string(name))) return tier;
-  std::uint32_t number = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (error == std::errc() && end == name.data() + name.size()) return tiers.find(number);
-  namespace core = payload::manager::core::v1;
-  static constexpr std::pair<std::string_view, core::Tier> names[] = {
-      {"gpu", core::TIER_GPU},
-      {"ram", core::TIER_RAM},
-      {"disk", core::TIER_DISK},
-      {"object", core::TIER_OBJECT}};
-  for (const auto& [text, tier] : names) {
-    if (text == name) return tiers.find(static_cast<std::uint32_t>(tier));
-  }
-  return std::nullopt;
-}
-
 void fill_summary(const TierTable& tiers, const catalog::View& view,
                   wire::PayloadSummary& summary) {
   constexpr std::int64_t ms_ns = 1'000'000;
@@ -149,7 +131,7 @@ bool read_query(const Services& services, const Invocation& invocation,
     return refuse(RequestFault::order_by_invalid);
   }
   auto filter = parse_filter(
-      request.filter(), [&](std::string_view name) { return tier_by_name(services.tiers, name); });
+      request.filter(), [&](std::string_view name) { return services.tiers.find_named(name); });
   if (!filter.ok()) return refuse(RequestFault::filter_invalid, filter.status().message());
   query.filter = *std::move(filter);
   query.now_ns = ledger::read_clocks().wall_ns;

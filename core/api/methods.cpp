@@ -58,6 +58,8 @@ Method find_method(std::string_view name) {
       {"/payload.manager.services.v1.PayloadAdminService/ListPlugins", &list_plugins},
       {"/payload.manager.services.v1.PayloadAdminService/GetConfig", &get_config},
       {"/payload.manager.services.v1.PayloadAdminService/Explain", &explain},
+      {"/payload.manager.services.v1.PayloadAdminService/Scrub", &scrub},
+      {"/payload.manager.services.v1.PayloadAdminService/GetScrub", &get_scrub},
       {"/payload.manager.services.v1.PayloadCatalogService/Watch", &watch},
   };
   const auto found = methods.find(name);

@@ -93,6 +93,9 @@ void watch(const Services& services, const Invocation& invocation);
 void list_tiers(const Services& services, const Invocation& invocation);
 void list_plugins(const Services& services, const Invocation& invocation);
 void get_config(const Services& services, const Invocation& invocation);
+// scrub_methods.cpp
+void scrub(const Services& services, const Invocation& invocation);
+void get_scrub(const Services& services, const Invocation& invocation);
 // explain_methods.cpp
 void explain(const Services& services, const Invocation& invocation);
 

@@ -24,7 +24,8 @@ void resolve_snapshot(const Services& services, const Invocation& invocation) {
       });
   services.ledger.when_durable(lsn, [invocation = kept(invocation), id, view, reason,
                                      &tiers = services.tiers](bool durable) {
-    const ErrorFacts facts{{"payload", to_text(id)}};
+    ErrorFacts facts{{"payload", to_text(id)}};
+    if (view.bad_tier != catalog::no_tier) facts.emplace_back("tier", tiers.name(view.bad_tier));
     if (!durable) return reply_error(invocation, catalog::Reason::shutting_down, facts);
     if (reason != catalog::Reason::none) return reply_error(invocation, reason, facts);
     payload::manager::runtime::v1::ResolveSnapshotResponse response;

@@ -24,8 +24,7 @@ constexpr ReasonText reason_texts[] = {
      "the payload has been committed already"},
     // payload_lost
     {Code::data_loss, "PAYLOAD_LOST",
-     "the bytes did not survive, as no copy was on a tier that outlives what happened; delete the "
-     "payload"},
+     "no good copy of the bytes is left; what is left of them stays until the payload is deleted"},
     // payload_leased
     {Code::aborted, "PAYLOAD_LEASED", "the payload is leased; wait until its leases end"},
     // payload_busy
@@ -194,9 +193,12 @@ constexpr ReasonText fault_texts[] = {
     {Code::invalid_argument, "SUBJECT_MISSING", "name a payload or a holder, and not both"},
     // change_kind_unknown
     {Code::invalid_argument, "CHANGE_KIND_UNKNOWN", "kinds has one that is none of the enum's"},
+    // scrub_under_way
+    {Code::aborted, "SCRUB_UNDER_WAY",
+     "a pass that was asked for goes on; GetScrub tells when it has ended"},
 };
 static_assert(std::size(fault_texts) ==
-              static_cast<std::size_t>(RequestFault::change_kind_unknown) + 1);
+              static_cast<std::size_t>(RequestFault::scrub_under_way) + 1);
 
 }  // namespace
 

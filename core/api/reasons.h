@@ -50,6 +50,7 @@ enum class RequestFault : std::uint8_t {
   resume_token_invalid,
   subject_missing,
   change_kind_unknown,
+  scrub_under_way,
 };
 const ReasonText& text_of(RequestFault fault);
 

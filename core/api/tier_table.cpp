@@ -1,6 +1,7 @@
 #include "tier_table.h"
 
 #include <array>
+#include <charconv>
 #include <cstring>
 
 #include "core/plugin/host_services.h"
@@ -20,6 +21,23 @@ std::optional<catalog::TierIndex> TierTable::find(std::uint32_t number) const {
 std::optional<catalog::TierIndex> TierTable::find(const std::string& name) const {
   for (std::size_t index = 0; index < tiers_.size(); ++index) {
     if (tiers_[index].name == name) return static_cast<catalog::TierIndex>(index);
+  }
+  return std::nullopt;
+}
+
+std::optional<catalog::TierIndex> TierTable::find_named(std::string_view name) const {
+  if (const auto tier = find(std::string(name))) return tier;
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error == std::errc() && end == name.data() + name.size()) return find(number);
+  namespace core = payload::manager::core::v1;
+  static constexpr std::pair<std::string_view, core::Tier> names[] = {
+      {"gpu", core::TIER_GPU},
+      {"ram", core::TIER_RAM},
+      {"disk", core::TIER_DISK},
+      {"object", core::TIER_OBJECT}};
+  for (const auto& [text, tier] : names) {
+    if (text == name) return find(static_cast<std::uint32_t>(tier));
   }
   return std::nullopt;
 }

@@ -21,6 +21,8 @@ class TierTable {
   const std::vector<TierSetup>& all() const { return tiers_; }
   std::optional<catalog::TierIndex> find(std::uint32_t number) const;
   std::optional<catalog::TierIndex> find(const std::string& name) const;
+  // The name in the configuration, the contract's in lower case, or the number.
+  std::optional<catalog::TierIndex> find_named(std::string_view name) const;
   // 0 for no_tier.
   payload::manager::core::v1::Tier number(catalog::TierIndex tier) const;
   const std::string& name(catalog::TierIndex tier) const;

@@ -108,7 +108,7 @@ class Catalog {
   bool is_sorted_by_size() const { return sizes_.is_complete(); }
   // What a scrub reads next: the copies of the payloads behind `order`, which is moved to the last
   // one looked at; at most `count` payloads, the oldest first, up to `last_order`. True: there may
-  // be more. Copies that do not outlive the process, or whose tier failed, are left out.
+  // be more. Copies that do not outlive the process are left out.
   bool copies_to_check(std::uint64_t& order, std::uint64_t last_order, std::uint32_t count,
                        std::vector<CopyToCheck>& found) const;
   // The same of one payload.

@@ -62,8 +62,8 @@ class Reader {
 
   void read() {
     Section root(*config_.document.table(), "", config_.document.origin, errors_);
-    for (const char* name : {"host", "plugins", "log", "leases", "limits", "recovery", "repository",
-                             "tier", "frontend"}) {
+    for (const char* name : {"host", "plugins", "log", "leases", "limits", "recovery", "scrub",
+                             "repository", "tier", "frontend"}) {
       root.optional(name);
     }
     root.finish();
@@ -73,6 +73,7 @@ class Reader {
     read_leases();
     read_limits();
     read_recovery();
+    read_scrub();
     read_repository();
     each("tier", [this](Section& section) { read_tier(section); });
     each("frontend", [this](Section& section) { read_frontend(section); });
@@ -170,6 +171,18 @@ class Reader {
     recovery.finish();
   }
 
+  void read_scrub() {
+    Section scrub = section("scrub");
+    ScrubConfig& out = config_.scrub;
+    out.enabled = scrub.boolean("enabled", out.enabled);
+    // A slower one would take weeks for a disk; without a limit it would be all that a disk does.
+    out.bytes_per_second =
+        number(scrub, "bytes_per_second", out.bytes_per_second, 1 << 16, INT64_MAX >> 20);
+    out.interval_ms = number(scrub, "interval_ms", out.interval_ms, 1'000, 3660 * kDayMs);
+    out.first_after_ms = number(scrub, "first_after_ms", out.first_after_ms, 0, 30 * kDayMs);
+    scrub.finish();
+  }
+
   void read_repository() {
     Section repository = section("repository");
     config_.repository.plugin = repository.required_text("plugin");
@@ -228,6 +241,7 @@ class Reader {
     tier.rank = static_cast<std::int32_t>(
         section.integer("rank", std::int64_t{tier.number} * 10, INT32_MIN, INT32_MAX));
     tier.workers = static_cast<std::uint32_t>(section.integer("workers", 2, 1, 64));
+    tier.scrub = section.boolean("scrub", true);
     if (section.has("spill_to")) {
       tier.spill_to = section.text("spill_to", "");
     } else {

@@ -44,6 +44,13 @@ struct RecoveryConfig {
   std::uint64_t quarantine_ms = 120'000;  // When not set: leases.max_ms.
 };
 
+struct ScrubConfig {
+  bool enabled = true;
+  std::uint64_t bytes_per_second = 16 << 20;
+  std::uint64_t interval_ms = 604'800'000;
+  std::uint64_t first_after_ms = 600'000;
+};
+
 struct RepositoryConfig {
   std::string plugin;
   std::string config_json;  // For create(); set by check_plugin_configs().
@@ -55,6 +62,7 @@ struct TierConfig {
   std::uint32_t number = 0;  // 1 to 5 as in the contract, or 100 and up; unique.
   std::int32_t rank = 0;     // Lower is faster. When not set: number * 10.
   std::uint32_t workers = 2;
+  bool scrub = true;
 
   // Where its victims go: the name of a slower tier; empty: nowhere. When not set, the host picks
   // the next slower tier that keeps bytes and survives power, once it knows their traits.
@@ -78,6 +86,7 @@ struct HostConfig {
   LeaseConfig leases;
   LimitConfig limits;
   RecoveryConfig recovery;
+  ScrubConfig scrub;
   RepositoryConfig repository;
   std::vector<TierConfig> tiers;  // At least one.
   std::vector<FrontendConfig> frontends;

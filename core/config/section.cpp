@@ -58,6 +58,17 @@ std::int64_t Section::integer(std::string_view key, std::int64_t fallback, std::
   return *number;
 }
 
+bool Section::boolean(std::string_view key, bool fallback) {
+  const Value* value = find(key);
+  if (value == nullptr) {
+    table_.set(key, Value{fallback, {}, nullptr, false});
+    return fallback;
+  }
+  if (const auto* given = std::get_if<bool>(&value->data)) return *given;
+  refuse_type(key, *value, "true or false");
+  return fallback;
+}
+
 std::string Section::text(std::string_view key, std::string_view fallback) {
   Value* value = find(key);
   if (value == nullptr) {

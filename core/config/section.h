@@ -20,6 +20,7 @@ class Section {
   // A whole number in [min, max]; for a size key (size_text.h) also "4GiB".
   std::int64_t integer(std::string_view key, std::int64_t fallback, std::int64_t min,
                        std::int64_t max);
+  bool boolean(std::string_view key, bool fallback);
   std::string text(std::string_view key, std::string_view fallback);
   std::string required_text(std::string_view key);
   std::vector<std::string> texts(std::string_view key, const std::vector<std::string>& fallback);

@@ -5,7 +5,8 @@
 namespace pm::config {
 
 bool is_size_key(std::string_view key) {
-  return key.ends_with("_bytes") || key.ends_with("_bytes_max") || key.ends_with("_bytes_min");
+  return key.ends_with("_bytes") || key.ends_with("_bytes_max") || key.ends_with("_bytes_min") ||
+         key == "bytes_per_second";
 }
 
 std::optional<std::int64_t> parse_size(std::string_view text) {

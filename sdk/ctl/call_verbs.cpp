@@ -2,6 +2,7 @@
 
 #include "google/protobuf/empty.pb.h"
 #include "payload/manager/admin/v1/inspect.pb.h"
+#include "payload/manager/admin/v1/scrub.pb.h"
 #include "payload/manager/catalog/v1/catalog.pb.h"
 #include "payload/manager/catalog/v1/lineage.pb.h"
 #include "payload/manager/catalog/v1/metadata.pb.h"
@@ -243,7 +244,16 @@ std::vector<CallVerb> host_verbs() {
        false,
        "tiers",
        {"name", "number", "rank", "plugin", "health", "payloads", "copies", "bytes_charged",
-        "bytes_capacity", "spill_to"}},
+        "bytes_capacity", "spill_to", "copies_bad"}},
+      {"scrub status",
+       "",
+       "show what looking for bit rot has found",
+       PM_CALL("Admin", "GetScrub", admin::GetScrubRequest, admin::GetScrubResponse),
+       {},
+       false,
+       "passes",
+       {"number", "tier", "begun_at", "ended_at", "counts.copies", "counts.bytes", "counts.bad",
+        "counts.repaired", "counts.lost", "counts.unreadable"}},
       {"plugin list",
        "",
        "list the plugins that the host has found",

@@ -73,6 +73,7 @@ const std::vector<VerbOptions>& verb_options() {
       {"put", {"tier", "ttl-ms", "no-evict", "label", "layout", "request-id"}, {"file"}},
       {"get", {"min-tier", "duration-ms", "best-effort"}, {"id", "file"}},
       {"sha256", {"min-tier", "duration-ms", "best-effort"}, {"id"}},
+      {"scrub", {"tier", "bytes-per-second", "wait"}, {"ids"}},
   };
   return all;
 }
@@ -92,6 +93,8 @@ po::options_description option_pool() {
       "duration-ms", text("N"), "of the lease (lease: the server's default; get, sha256: 120000)")(
       "best-effort", po::bool_switch(),
       "lease, get, sha256, promote: do not wait for a promotion; spill: only start it")(
+      "bytes-per-second", text("N"), "of a pass, at most (default: as configured)")(
+      "wait", po::bool_switch(), "until the pass has ended")(
       "force", po::bool_switch(), "also when leased")("to", text("TIER"), "where it goes")(
       "drop-source", po::bool_switch(), "give up the copy below, also a durable one")(
       "wait-for-leases", po::bool_switch(), "wait until its leases end")(
@@ -134,6 +137,7 @@ Syntax syntax_of(const Verb& verb) {
       options.add(boost::make_shared<po::option_description>(pool.find(name, false)));
     }
     syntax.positional.assign(found->positional.begin(), found->positional.end());
+    syntax.last_is_optional = verb.name == "scrub";
     syntax.last_repeats = !syntax.positional.empty() && syntax.positional.back() == "ids";
   }
   syntax.options.add(options);
@@ -238,6 +242,8 @@ const std::vector<Verb>& verbs() {
         {"put", "FILE", "store a file as a payload", run_put},
         {"get", "ID FILE", "store a payload as a file", run_get},
         {"sha256", "ID", "hash the bytes that a lease maps", run_sha256},
+        {"scrub", "[ID...|--tier TIER] [--wait]", "look for bit rot: at payloads, a tier or all",
+         run_scrub},
         {"completion", "SHELL", "print what makes bash or zsh complete these words",
          run_completion},
     };

@@ -22,6 +22,8 @@ int run_put(const Context& context);
 int run_get(const Context& context);
 int run_sha256(const Context& context);
 
+int run_scrub(const Context& context);
+
 int run_completion(const Context& context);
 
 }  // namespace pm::ctl
