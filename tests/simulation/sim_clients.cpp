@@ -27,6 +27,7 @@ class SimClients::Call final : public ledger::ReplyHandler {
         payload(payload),
         lease(lease),
         asked_ns(sim_clocks.mono_ns),
+        moment(clients.world_.moment),
         clients_(clients) {}
   void on_reply(const Reply& reply) override { clients_.answered(*this, reply); }
 
@@ -34,6 +35,7 @@ class SimClients::Call final : public ledger::ReplyHandler {
   const std::size_t payload;
   const catalog::Id lease;
   const std::uint64_t asked_ns;
+  const std::uint64_t moment;
 
  private:
   SimClients& clients_;
@@ -239,6 +241,10 @@ void SimClients::answered(Call& call, const Reply& reply) {
     --known.deletes;
     if (ok) known.stage = Stage::gone;
   } else if (call.kind == Kind::lease && ok) {
+    const auto told = world_.told.find(reply.view.generation);
+    if (told != world_.told.end() && told->second <= call.moment) {
+      violation_ = "bytes that were found to be bad are leased";
+    }
     leases_.push_back({call.lease, call.payload, reply.view.tier, reply.view.generation,
                        call.asked_ns + reply.lease_duration_ns});
   } else if (call.kind == Kind::renew && ok) {
@@ -275,6 +281,9 @@ void SimClients::commit_answered(KnownPayload& known, const Reply& reply) {
 
 void SimClients::lose_host(bool power) {
   calls_.clear();
+  // What was found may not have been recorded.
+  world_.told.clear();
+  for (const auto& [generation, payload] : world_.spoilt) payloads_[payload].may_be_lost = true;
   for (KnownPayload& known : payloads_) {
     if (known.deletes > 0) known.may_be_deleted = true;
     known.deletes = 0;
@@ -307,7 +316,8 @@ std::string SimClients::check_lease(const KnownLease& lease) {
   const SimObject* object = world_.tiers[lease.tier]->find(lease.generation);
   const std::string name = "payload " + std::to_string(lease.payload);
   if (object == nullptr) return "S2: " + name + " is leased, and its copy was removed";
-  if (object->bytes != payloads_[lease.payload].bytes) {
+  const bool was_spoilt = world_.spoilt.contains(lease.generation);
+  if (object->bytes != payloads_[lease.payload].bytes && !was_spoilt) {
     return "S3: the bytes of " + name + ", which is leased, have changed";
   }
   return {};
@@ -329,7 +339,9 @@ std::string SimClients::check_payload(SimEngine& engine, KnownPayload& known) {
   if (is_there) {
     const SimObject* object = world_.tiers[view.tier]->find(view.generation);
     if (object == nullptr) return "I3: " + name + " is shown where it is not";
-    if (object->bytes != known.bytes) return "S1: " + name + " has other bytes";
+    if (world_.told.contains(view.generation)) return "a bad copy of " + name + " is shown";
+    const bool was_spoilt = world_.spoilt.contains(view.generation);
+    if (object->bytes != known.bytes && !was_spoilt) return "S1: " + name + " has other bytes";
     if (!object->sealed) return "S1: " + name + " is not sealed";
   }
   if (known.stage != Stage::committed) return {};
@@ -338,6 +350,55 @@ std::string SimClients::check_payload(SimEngine& engine, KnownPayload& known) {
   if (reason == Reason::payload_not_found && !has_expired && !known.may_be_deleted &&
       known.deletes == 0 && !known.may_be_lost) {
     return "S1: " + name + " is gone";
+  }
+  return {};
+}
+
+// ---- bit rot ----
+
+// A payload with another good copy must live on when its bad one is found at once.
+void SimClients::spoil(SimEngine& engine) {
+  if (payloads_.empty()) return;
+  const std::size_t at = some_payload(Stage::committed);
+  KnownPayload& known = payloads_[at];
+  std::vector<catalog::CopyToCheck> copies;
+  engine.ledger().read([&](const catalog::Catalog& catalog, const catalog::Clocks& now) {
+    std::uint64_t lsn = 0;
+    return catalog.copies_to_check(known.id, now, copies, lsn);
+  });
+  std::erase_if(copies, [&](const catalog::CopyToCheck& copy) {
+    return copy.bad || world_.spoilt.contains(copy.object.generation);
+  });
+  // Without a checksum nobody can know.
+  if (copies.empty() || copies[0].checksum.kind == catalog::ChecksumKind::none) return;
+  trouble_.count(Fault::bytes_rot);
+  const catalog::CopyToCheck& copy = copies[trouble_.dice().pick(copies.size())];
+  world_.tiers[copy.object.tier]->spoil(copy.object.generation);
+  world_.spoilt[copy.object.generation] = at;
+  known.is_durable = false;
+  const bool has_another = copies.size() > 1;
+  known.may_be_lost = known.may_be_lost || !has_another;
+  if (!has_another || trouble_.dice().one_in(2)) {
+    known.may_be_lost = true;
+    return;
+  }
+  const bool may_be_lost = std::exchange(known.may_be_lost, true);
+  engine.check_copy(copy);
+  if (world_.told.contains(copy.object.generation)) known.may_be_lost = may_be_lost;
+}
+
+std::string SimClients::check_copies(SimEngine& engine) {
+  for (const KnownPayload& known : payloads_) {
+    std::vector<catalog::CopyToCheck> copies;
+    engine.ledger().read([&](const catalog::Catalog& catalog, const catalog::Clocks& now) {
+      std::uint64_t lsn = 0;
+      return catalog.copies_to_check(known.id, now, copies, lsn);
+    });
+    for (const catalog::CopyToCheck& copy : copies) {
+      const SimObject* object = world_.tiers[copy.object.tier]->find(copy.object.generation);
+      if (copy.bad || (object != nullptr && object->bytes == known.bytes)) continue;
+      return "a scrub leaves a bad copy";
+    }
   }
   return {};
 }

@@ -53,6 +53,10 @@ class SimClients {
   // One call, or a client's own work on the bytes.
   void act(SimEngine& engine);
   void erase_all(SimEngine& engine);
+  // Some copy of a payload is spoilt.
+  void spoil(SimEngine& engine);
+  // After a scrub of all that is there: the copies that may still be read. Empty: they are good.
+  std::string check_copies(SimEngine& engine);
 
   // The host died, with the power or without; who waited for an answer will never know.
   void lose_host(bool power);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/ledger/recovery.h"
+#include "core/mover/check_job.h"
 
 namespace pm::simulation {
 
@@ -124,6 +125,61 @@ bool SimEngine::look_for_orphans() {
   ledger::report_objects(world_.tiers[at]->abi(), static_cast<catalog::TierIndex>(at), *ledger_,
                          never_);
   return true;
+}
+
+// ---- scrub ----
+
+bool SimEngine::begin_check(const catalog::CopyToCheck& copy) {
+  Begun& begun = checks_.emplace_back();
+  ledger_->submit(
+      catalog::CheckCopy{ledger::ticket_of(&begun), copy.object.payload, copy.object.generation});
+  return begun.is_begun;
+}
+
+void SimEngine::end_check(const catalog::CopyToCheck& copy) {
+  const auto object = mover::tier_object(world_.tiers[copy.object.tier]->abi(), copy.object);
+  const mover::CheckResult result = mover::check_copy(object, copy.object.length, copy.checksum,
+                                                      [](std::uint64_t) { return true; });
+  const std::uint64_t generation = copy.object.generation;
+  ledger_->submit(
+      catalog::CopyChecked{0, copy.object.payload, generation, result.verdict, result.checksum});
+  const bool is_bad = result.verdict == catalog::CopyChecked::Verdict::bad;
+  if (is_bad && !world_.told.contains(generation)) world_.told[generation] = ++world_.moment;
+}
+
+void SimEngine::check_copy(const catalog::CopyToCheck& copy) {
+  if (begin_check(copy)) end_check(copy);
+}
+
+void SimEngine::scrub_all() {
+  if (reading_) scrub();
+  to_check_.clear();
+  std::vector<catalog::CopyToCheck> found;
+  std::uint64_t order = 0;
+  ledger_->read([&](const catalog::Catalog& catalog, const catalog::Clocks&) {
+    return catalog.copies_to_check(order, catalog.last_order(), UINT32_MAX, found);
+  });
+  for (const catalog::CopyToCheck& copy : found) check_copy(copy);
+}
+
+void SimEngine::scrub() {
+  if (reading_) {
+    const catalog::CopyToCheck copy = *reading_;
+    reading_.reset();
+    return end_check(copy);
+  }
+  if (to_check_.empty()) {
+    std::vector<catalog::CopyToCheck> found;
+    const bool more = ledger_->read([&](const catalog::Catalog& catalog, const catalog::Clocks&) {
+      return catalog.copies_to_check(scrub_order_, catalog.last_order(), 4, found);
+    });
+    to_check_.assign(found.begin(), found.end());
+    if (!more) scrub_order_ = 0;
+    if (found.empty()) return;
+  }
+  const catalog::CopyToCheck copy = to_check_.front();
+  to_check_.pop_front();
+  if (begin_check(copy)) reading_ = copy;
 }
 
 }  // namespace pm::simulation

@@ -3,7 +3,10 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <list>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +27,11 @@ struct World {
   std::vector<std::unique_ptr<SimTier>> tiers;
   SimRepository repository;
   std::uint64_t lease_max_ns = 0;
+  // Copies that were spoilt, by generation: the payload's place among those of the clients. And
+  // when a scrub has told the host of which in this life: from then on nobody may be given them.
+  std::map<std::uint64_t, std::size_t> spoilt;
+  std::map<std::uint64_t, std::uint64_t> told;
+  std::uint64_t moment = 0;
 
   explicit World(Trouble& trouble) : repository(trouble) {}
 };
@@ -45,6 +53,12 @@ class SimEngine {
   bool deliver_a_report();
   bool write_journal();
   bool look_for_orphans();
+  // Goes on with a scrub: begins to read a copy, or ends it.
+  void scrub();
+  // All of it, now.
+  void scrub_all();
+  // Reads one copy now, from its beginning to its end.
+  void check_copy(const catalog::CopyToCheck& copy);
 
   // The ledger said that the host must end.
   bool is_dead() const { return is_dead_; }
@@ -55,6 +69,14 @@ class SimEngine {
 
  private:
   class QueuedWorkers;
+  struct Begun final : ledger::ReplyHandler {
+    void on_reply(const catalog::Reply& reply) override {
+      is_begun = reply.reason == catalog::Reason::none;
+    }
+    bool is_begun = false;
+  };
+  bool begin_check(const catalog::CopyToCheck& copy);
+  void end_check(const catalog::CopyToCheck& copy);
 
   template <typename Things>
   typename Things::value_type take(Things& things, Fault late);
@@ -64,6 +86,10 @@ class SimEngine {
   std::deque<std::function<void()>> jobs_;
   std::deque<catalog::Command> reports_;
   std::deque<std::size_t> tiers_to_scan_;
+  std::deque<catalog::CopyToCheck> to_check_;
+  std::optional<catalog::CopyToCheck> reading_;
+  std::uint64_t scrub_order_ = 0;
+  std::list<Begun> checks_;
   ledger::TierNames names_;
   std::unique_ptr<mover::Mover> mover_;
   std::unique_ptr<ledger::Ledger> ledger_;

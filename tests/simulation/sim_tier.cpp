@@ -52,6 +52,11 @@ SimObject* SimTier::find(std::uint64_t generation) {
   return found != objects_.end() ? &found->second : nullptr;
 }
 
+void SimTier::spoil(std::uint64_t generation) {
+  std::string& bytes = find(generation)->bytes;
+  bytes[trouble_.dice().pick(bytes.size())] ^= 0x20;
+}
+
 std::uint64_t SimTier::charge(std::uint64_t length) const {
   const std::uint64_t blocks = (length + setup_.granularity_bytes - 1) / setup_.granularity_bytes;
   return blocks * setup_.granularity_bytes;

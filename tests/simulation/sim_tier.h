@@ -36,6 +36,8 @@ class SimTier {
   const pm_tier_t* abi() const { return &abi_; }
   const std::map<std::uint64_t, SimObject>& objects() const { return objects_; }
   SimObject* find(std::uint64_t generation);
+  // Bit rot: one of its bytes is another one from now on.
+  void spoil(std::uint64_t generation);
   std::uint64_t charge(std::uint64_t length) const;
   std::uint64_t used_bytes() const { return used_bytes_; }
   std::uint64_t capacity_bytes() const { return setup_.capacity_bytes; }

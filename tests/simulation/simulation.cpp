@@ -63,6 +63,8 @@ Outcome Simulation::run(std::uint64_t steps) {
 }
 
 void Simulation::step() {
+  constexpr std::uint64_t rot_one_in = 200;
+  if (dice_.one_in(rot_one_in)) return clients_.spoil(*engine_);
   const std::uint64_t kind = dice_.pick(100);
   if (kind < 36) {
     clients_.act(*engine_);
@@ -70,8 +72,10 @@ void Simulation::step() {
     engine_->do_a_job();
   } else if (kind < 74) {
     engine_->deliver_a_report();
-  } else if (kind < 90) {
+  } else if (kind < 87) {
     engine_->write_journal();
+  } else if (kind < 91) {
+    engine_->scrub();
   } else if (kind < 97) {
     pass(dice_.pick(200 * ms_ns));
   } else if (kind < 99) {
@@ -169,6 +173,11 @@ void Simulation::finish() {
     begin_life();
   }
   if (!settle()) return accuse("S5: something that was begun does not end");
+  check(true);
+  if (!outcome_.violation.empty()) return;
+  engine_->scrub_all();
+  if (!settle()) return accuse("S5: a copy that was bad is not replaced");
+  accuse(clients_.check_copies(*engine_));
   check(true);
   if (!outcome_.violation.empty()) return;
   clients_.erase_all(*engine_);

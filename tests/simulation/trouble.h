@@ -43,6 +43,7 @@ enum class Fault : std::uint8_t {
   late_job,                   // Done before one that was asked for earlier.
   late_report,
   clock_jumps,
+  bytes_rot,  // Of one copy.
   count,
 };
 inline constexpr std::size_t fault_count = static_cast<std::size_t>(Fault::count);

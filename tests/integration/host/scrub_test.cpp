@@ -78,7 +78,8 @@ class Scrub : public testing::Test {
     wire_admin::ScrubPass found;
     EXPECT_TRUE(eventually(
         [&] {
-          for (const auto& each : ask(&Admin::GetScrub, wire_admin::GetScrubRequest()).passes()) {
+          const auto answer = ask(&Admin::GetScrub, wire_admin::GetScrubRequest());
+          for (const wire_admin::ScrubPass& each : answer.passes()) {
             if (each.number() == number) found = each;
           }
           return found.has_ended_at();
@@ -93,13 +94,15 @@ class Scrub : public testing::Test {
   }
 
   Stored stored_on_disk(std::uint64_t seed, const client::Checksum& checksum = with_sha256) {
-    auto allocated = client_.create(payload_bytes, {.tier = client::Tier::disk});
+    const auto allocated = client_.allocate(payload_bytes, {.tier = client::Tier::disk});
     EXPECT_TRUE(allocated.ok());
-    fill(allocated->bytes(), seed);
-    const Digest digest = sha256(allocated->bytes());
-    const auto descriptor = client_.commit(allocated->id(), {}, checksum);
+    std::vector<std::byte> bytes(payload_bytes);
+    fill(bytes, seed);
+    std::fstream(allocated->location.name, std::ios::in | std::ios::out | std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), payload_bytes);
+    const auto descriptor = client_.commit(allocated->id, {}, checksum);
     EXPECT_TRUE(descriptor.ok()) << descriptor.status().to_string();
-    return {*descriptor, digest};
+    return {*descriptor, sha256(bytes)};
   }
   fs::path only_file() const {
     const auto files = host_.files();
@@ -153,7 +156,8 @@ TEST_F(Scrub, a_bad_copy_is_never_leased_again_and_who_leases_it_keeps_it) {
   EXPECT_EQ(client_.resolve(id)->tier, client::Tier::ram);
   EXPECT_EQ(*digest_of(client_, id), stored.digest);
   EXPECT_EQ(sha256(held->bytes()), seen) << "the memory of a lease was taken away";
-  EXPECT_EQ(ask(&Admin::ListTiers, wire_admin::ListTiersRequest()).tiers(0).copies_found_bad(), 1u);
+  const auto tiers = ask(&Admin::ListTiers, wire_admin::ListTiersRequest());
+  EXPECT_EQ(tiers.tiers(0).copies_found_bad(), 1u);
 }
 
 // SCRUB-3
