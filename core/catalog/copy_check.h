@@ -27,7 +27,8 @@ struct CopyChecked {
   Id id;
   std::uint64_t generation = 0;
   Verdict verdict = Verdict::unknown;
-  Checksum checksum;  // Of a good one: what was read. Kept by a payload that has none.
+  // Of a good one: of what was read. Kept by a payload that has none.
+  Checksum checksum;
 };
 
 }  // namespace pm::catalog

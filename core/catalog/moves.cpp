@@ -12,6 +12,7 @@ namespace pm::catalog {
 namespace {
 
 constexpr std::int32_t code_resource_exhausted = 8;
+constexpr std::int32_t code_aborted = 10;
 constexpr std::int32_t code_data_loss = 15;
 
 }  // namespace
@@ -217,11 +218,18 @@ void Catalog::promote(Slot slot, const Promote& command, const Waiter& waiter) {
 // ---- what the mover reports ----
 
 void Catalog::on(const Moved& report) {
-  if (report.outcome.ok()) {
-    finish_move(report.operation, report);
-  } else {
-    fail_move(report.operation, report);
+  if (!report.outcome.ok()) return fail_move(report.operation, report);
+  const Slot slot = operations_[report.operation].payload;
+  const bool is_comparable = slot != no_slot && report.checksum.kind != ChecksumKind::none &&
+                             payloads_[slot].checksum.kind == report.checksum.kind;
+  if (!is_comparable || report.checksum == checksum_of(slot)) {
+    return finish_move(report.operation, report);
   }
+  // It was begun before the payload had a checksum, so nobody has compared what it read.
+  Moved differs = report;
+  differs.outcome = {code_aborted, "what was read does not have the checksum found meanwhile"};
+  differs.target_remains = true;
+  fail_move(report.operation, differs);
 }
 
 void Catalog::finish_move(Slot move, const Moved& report) {

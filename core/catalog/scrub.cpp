@@ -144,8 +144,10 @@ void Catalog::on(const CopyChecked& report) {
       set_checksum(slot, report.checksum);
       record_payload(slot);
     }
-    // Without a checksum nobody knows; and what is being moved may be replaced right now.
-    if (copy->bad && has_checksum && payload.operation == no_slot) acquit(slot, *copy);
+    // Whoever began when the payload had no checksum has held the bytes against nothing; and what
+    // is being moved may be replaced right now.
+    const bool is_equal = has_checksum && report.checksum == checksum_of(slot);
+    if (copy->bad && is_equal && payload.operation == no_slot) acquit(slot, *copy);
   }
   if (payload.phase == Phase::lost) return refuse_for(slot, waiter, Reason::payload_lost);
   answer_with_view(waiter, slot);

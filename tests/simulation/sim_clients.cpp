@@ -362,10 +362,12 @@ void SimClients::spoil(SimEngine& engine) {
   const std::size_t at = some_payload(Stage::committed);
   KnownPayload& known = payloads_[at];
   std::vector<catalog::CopyToCheck> copies;
+  std::uint64_t lsn = 0;
   engine.ledger().read([&](const catalog::Catalog& catalog, const catalog::Clocks& now) {
-    std::uint64_t lsn = 0;
     return catalog.copies_to_check(known.id, now, copies, lsn);
   });
+  // Else a kill of the host would take its checksum, or its other copy.
+  if (lsn > engine.ledger().durable_lsn()) return;
   std::erase_if(copies, [&](const catalog::CopyToCheck& copy) {
     return copy.bad || world_.spoilt.contains(copy.object.generation);
   });

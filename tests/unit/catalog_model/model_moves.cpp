@@ -223,7 +223,16 @@ void Model::promote(Held& payload, const Promote& command, const Caller& caller)
 // ---- what became of them ----
 
 void Model::on(const Moved& report) {
-  if (report.outcome.ok()) {
+  const Work& work = works_.at(at_.generation);
+  const Held* payload = work.orphaned ? nullptr : &payloads_.at(work.payload);
+  const bool is_known = payload != nullptr && report.checksum.kind != ChecksumKind::none &&
+                        payload->checksum.kind == report.checksum.kind;
+  if (report.outcome.ok() && is_known && !(payload->checksum == report.checksum)) {
+    Moved differs = report;
+    differs.outcome = {10, "what was read does not have the checksum found meanwhile"};
+    differs.target_remains = true;
+    fail(at_.generation, differs);
+  } else if (report.outcome.ok()) {
     arrive(at_.generation, report);
   } else {
     fail(at_.generation, report);

@@ -88,7 +88,8 @@ void Model::on(const CopyChecked& report) {
     payload.checksum = report.checksum;
     record(payload);
   }
-  if (is_good && is_known && copy->bad && payload.work == 0) {
+  const bool is_equal = is_known && report.checksum == payload.checksum;
+  if (is_good && is_equal && copy->bad && payload.work == 0) {
     const HeldCopy* before = shown(payload);
     const TierIndex from = before != nullptr ? before->tier : no_tier;
     copy->bad = false;

@@ -385,7 +385,10 @@ void RandomList::finish_move(const MoveEffect& effect, const Outcome& outcome) {
   Moved report{effect.operation, outcome, cookie_of(generation), {}};
   if (outcome.ok()) {
     objects_[generation] = effect.target;
-    report.checksum = checksum_of(ChecksumKind::xxh3_128, generation);
+    report.checksum = effect.checksum;
+    if (effect.checksum.kind == ChecksumKind::none) {
+      report.checksum = checksum_of(ChecksumKind::xxh3_128, generation);
+    }
   } else {
     report.source_is_bad = one_in(3);
     report.target_remains = one_in(3);
