@@ -360,7 +360,7 @@ class Catalog {
 
   // scrub.cpp: copies that are bad
   Copy* find_checked(const Id& id, std::uint64_t generation);
-  void condemn(Slot payload, std::uint64_t generation, Cause cause);
+  bool condemn(Slot payload, std::uint64_t generation, Cause cause);
   void found_bad(Slot payload, const Copy& copy, const Waiter& waiter);
   void acquit(Slot payload, Copy& copy);
   void lose(Slot payload);

@@ -313,8 +313,8 @@ void Catalog::fail_move(Slot move, const Moved& report) {
   if (slot == no_slot) {
     release_hold(source);
   } else if (report.source_is_bad) {
-    condemn(slot, source, Cause::fault);
-    replace(slot, source_tier, {});
+    // Once: else a move that fails would begin the next one, which fails, too.
+    if (condemn(slot, source, Cause::fault)) replace(slot, source_tier, {});
   }
   give_back(tier, freed_bytes);
   pump(source_tier);

@@ -29,11 +29,11 @@ void Catalog::revive(Slot slot) {
   enter_tier_list(slot, shown(payload)->tier);
 }
 
-// What was to be read from it, and has not begun, is given up before.
-void Catalog::condemn(Slot slot, std::uint64_t generation, Cause cause) {
+// What was to be read from it, and has not begun, is given up before. False: it is known to be bad.
+bool Catalog::condemn(Slot slot, std::uint64_t generation, Cause cause) {
   Payload& payload = payloads_[slot];
   Copy* copy = find_copy(payload, generation);
-  if (copy == nullptr || copy->bad || payload.phase != Phase::committed) return;
+  if (copy == nullptr || copy->bad || payload.phase != Phase::committed) return false;
   if (is_planted(Mutant::good_copy_is_condemned)) {
     if (const Copy* other = fastest_besides(payload, generation)) {
       copy = find_copy(payload, other->generation);
@@ -54,6 +54,7 @@ void Catalog::condemn(Slot slot, std::uint64_t generation, Cause cause) {
   const bool lost = payload.phase == Phase::lost;
   tell(lost ? EventKind::lost : EventKind::moved, cause, slot, from);
   changes_->events.back().why = Reason::checksum_mismatch;
+  return true;
 }
 
 // It has the bytes that were committed, after all.

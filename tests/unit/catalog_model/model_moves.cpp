@@ -294,10 +294,13 @@ void Model::fail(std::uint64_t generation, const Moved& report) {
   if (report.target_remains) doom(work.payload, {work.tier, generation}, work.length, 0);
   if (!work.orphaned && report.source_is_bad) {
     Held& payload = payloads_.at(work.payload);
+    bool is_news = false;
     for (HeldCopy& copy : payload.copies) {
-      if (copy.generation == work.source_generation) condemn(payload, copy, Cause::fault);
+      if (copy.generation != work.source_generation || copy.bad) continue;
+      is_news = payload.phase == Phase::committed;
+      condemn(payload, copy, Cause::fault);
     }
-    replace(payload, work.source_tier, {});
+    if (is_news) replace(payload, work.source_tier, {});
   }
   pump_all(work.tier);
   pump(work.source_tier);
