@@ -391,7 +391,7 @@ void RandomList::commit_offset() {
 
 // Some copy is read, or has been: of a payload with several copies more often than there are such.
 void RandomList::check_copy() {
-  if (!checks_.empty() && one_in(2)) {
+  if (!checks_.empty() && !one_in(4)) {
     const std::size_t at = pick(checks_.size());
     CopyChecked report = checks_[at];
     checks_.erase(checks_.begin() + static_cast<std::ptrdiff_t>(at));
@@ -422,7 +422,7 @@ void RandomList::check_copy() {
 }
 
 void RandomList::other(std::uint64_t kind) {
-  if (kind < 91 && one_in(3)) return check_copy();
+  if (kind < 91 && one_in(4)) return check_copy();
   if (kind < 91) return repeat();
   if (kind < 93) return cancel();
   if (kind < 96) return pass(pick(2 * second_ns), true);

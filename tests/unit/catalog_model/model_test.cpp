@@ -78,8 +78,8 @@ class PlantedMistake : public testing::TestWithParam<Mistake> {
 };
 
 TEST_P(PlantedMistake, is_found) {
-  if (lists_to_run() < all_lists) GTEST_SKIP() << "takes up to 5,000 lists";
-  constexpr std::uint64_t lists_max = 5'000;
+  if (lists_to_run() < all_lists) GTEST_SKIP() << "takes up to 20,000 lists";
+  constexpr std::uint64_t lists_max = 20'000;
   planted = GetParam().mutant;
   Tally tally;
   for (std::uint64_t seed = 1; seed <= lists_max; ++seed) {
