@@ -119,7 +119,7 @@ std::optional<ScrubPass> Scrubber::begin_pass(catalog::TierIndex tier,
       ledger_.read([](const Catalog& catalog, const Clocks&) { return catalog.last_order(); });
   const std::lock_guard lock(mutex_);
   if (requested_) return std::nullopt;
-  Walk& walk = requested_.emplace();
+  Walk walk;
   walk.pass.number = ++passes_begun_;
   walk.pass.tier = tier;
   walk.pass.requested = true;
@@ -127,8 +127,9 @@ std::optional<ScrubPass> Scrubber::begin_pass(catalog::TierIndex tier,
   walk.pass.begun_at_ns = wall_now_ns();
   walk.last_order = last_order;
   walk.has_wrapped = true;
+  requested_ = std::move(walk);
   changed_.notify_all();
-  return walk.pass;
+  return requested_->pass;
 }
 
 bool Scrubber::check_payload(const catalog::Id& id, Done done) {

@@ -23,7 +23,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::uint64_t payload_bytes = 300'000;
-constexpr client::Checksum with_sha256{client::ChecksumAlgorithm::sha256, {}};
+const client::Checksum with_sha256{client::ChecksumAlgorithm::sha256, {}};
 
 void flip_byte(const fs::path& file) {
   std::fstream io(file, std::ios::in | std::ios::out | std::ios::binary);
