@@ -1,7 +1,5 @@
 #include "host.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <system_error>
@@ -41,6 +39,7 @@ EngineOptions engine_options(const HostConfig& config) {
   options.waiters_max = count(config.limits.waiters_max);
   options.journal_records_max = config.limits.journal_records_max;
   options.journal_bytes_max = config.limits.journal_bytes_max;
+  options.journal_age_ms_max = config.limits.journal_age_ms_max;
   options.allocate_wait_ms_max = config.limits.allocate_wait_ms_max;
   options.uncommitted_ms_max = config.limits.uncommitted_ms_max;
   options.request_ids_max = count(config.limits.request_ids_max);
@@ -54,27 +53,7 @@ EngineOptions engine_options(const HostConfig& config) {
   return options;
 }
 
-// In the order of the tiers: does it keep bytes, and survive loss of power?
-std::vector<bool> find_durable(const std::vector<Tier>& tiers) {
-  constexpr std::uint32_t kDurable = PM_TIER_KEEPS_BYTES | PM_TIER_SURVIVES_POWER;
-  std::vector<bool> is_durable;
-  for (const Tier& tier : tiers) {
-    pm_tier_info_t info{};
-    info.size = sizeof info;
-    tier->get_info(tier.get(), &info);
-    is_durable.push_back((info.traits & kDurable) == kDurable);
-  }
-  return is_durable;
-}
-
 }  // namespace
-
-std::uint64_t deadline_after_ms(std::uint64_t milliseconds) {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(now.tv_nsec) + milliseconds * 1'000'000;
-}
 
 Status Host::make_directories(const HostConfig& config) {
   const auto state = make_directory(config.state_directory);
@@ -118,13 +97,14 @@ HostFacts Host::facts(const HostConfig& config, PluginSet& plugins) {
 
 Status Host::start_engine(const HostConfig& config, PluginSet& plugins,
                           const std::vector<std::string>& trusted_tiers) {
-  const std::vector<bool> is_durable = find_durable(tiers_);
+  std::vector<bool> is_durable;
+  for (const Tier& tier : tiers_) is_durable.push_back(keeps_durably(tier));
   std::vector<TierSetup> setups;
   for (std::size_t i = 0; i < tiers_.size(); ++i) {
     const TierConfig& tier = config.tiers[i];
     setups.push_back({tier.name, tier.number, tier.rank, tier.workers,
-                      spill_target(config, i, is_durable), tiers_[i].get(), tier.plugin,
-                      tier.scrub});
+                      spill_target(config, i, is_durable), tiers_[i].get(), tier.plugin, tier.scrub,
+                      tier.call_ms_max, tier.failures_max, tier.probe_ms_min, tier.probe_ms_max});
   }
   auto engine =
       Engine::start(engine_options(config), repository_.front().get(), state_, std::move(setups),
@@ -185,11 +165,19 @@ void Host::hurry() {
   if (engine_ != nullptr && !engine_stopped_.exchange(true)) engine_->stop(deadline_after_ms(0));
 }
 
+std::string Host::under_way() {
+  const std::lock_guard lock(engine_mutex_);
+  return engine_ == nullptr ? std::string() : engine_->under_way();
+}
+
 void Host::shut_down(std::uint64_t deadline_ns) {
   if (engine_ != nullptr && !engine_stopped_.exchange(true)) engine_->stop(deadline_ns);
   for (const Frontend& frontend : frontends_) frontend->stop(frontend.get());
   frontends_.clear();
-  engine_.reset();
+  {
+    const std::lock_guard lock(engine_mutex_);
+    engine_.reset();
+  }
   tiers_.clear();
   repository_.clear();
   if (made_runtime_directory_.empty()) return;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <pm/cpp/result.hpp>
 #include <string>
 #include <vector>
@@ -22,11 +23,9 @@ enum ExitCode {
   kExitConfig = 2,
   kExitRepository = 3,  // Refused, or another host has it.
   kExitAddress = 4,     // An address is in use.
-  kExitDamaged = 5      // What is stored is damaged: a start alone will not mend it.
+  kExitDamaged = 5,     // What is stored is damaged: a start alone will not mend it.
+  kExitHung = 6         // Stopped, but a plugin's call did not come back; all else was done.
 };
-
-// CLOCK_MONOTONIC in nanoseconds, `milliseconds` from now.
-std::uint64_t deadline_after_ms(std::uint64_t milliseconds);
 
 // Everything that runs, in the order in which it is started. [control-thread]
 class Host {
@@ -56,6 +55,9 @@ class Host {
   // effect the second time.
   void shut_down(std::uint64_t deadline_ns);
 
+  // What shut_down() has been waiting for, in words; empty: nothing is known to hang. [thread-safe]
+  std::string under_way();
+
  private:
   Status make_directories(const HostConfig& config);
   Status open_store(const HostConfig& config, PluginSet& plugins);
@@ -71,6 +73,7 @@ class Host {
   RepositoryState state_;
   HostIdentity identity_;
   std::vector<Tier> tiers_;
+  std::mutex engine_mutex_;  // Round the end of engine_.
   std::unique_ptr<Engine> engine_;
   std::atomic<bool> engine_stopped_{false};
   std::vector<Frontend> frontends_;  // Those that are started.

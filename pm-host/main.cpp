@@ -1,13 +1,14 @@
 #include <signal.h>
-#include <time.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <string>
 #include <thread>
 
 #include "core/config/plugin_config.h"
+#include "core/observe/last_resort.h"
 #include "core/observe/log.h"
 #include "core/observe/out_of_memory.h"
 #include "core/observe/service_manager.h"
@@ -57,11 +58,8 @@ ExitCode list_plugins(const PluginSet& plugins) {
 
 // Takes over what can change while the host runs; an invalid configuration changes nothing.
 void reload(const Options& options, PluginSet& plugins, HostConfig& config, Host& host) {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
   notify_service_manager(
-      "RELOADING=1\nMONOTONIC_USEC=" +
-      std::to_string(std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1'000) + "\n");
+      "RELOADING=1\nMONOTONIC_USEC=" + std::to_string(deadline_after_ms(0) / 1'000) + "\n");
   config::Errors errors;
   HostConfig loaded = load_config(options.sources, errors);
   if (errors.empty()) check_plugin_configs(loaded, schemas_of(plugins), errors);
@@ -83,6 +81,10 @@ void reload(const Options& options, PluginSet& plugins, HostConfig& config, Host
 // Drains on a thread of its own, so that a second signal can hurry it.
 void stop(Host& host, std::uint64_t drain_ms_max) {
   notify_service_manager("STOPPING=1\nSTATUS=Draining\n");
+  constexpr std::chrono::milliseconds margin{1'500};
+  const LastResort last_resort(
+      std::chrono::milliseconds(drain_ms_max) + margin, [&host] { return host.under_way(); },
+      kExitHung);
   const std::uint64_t deadline_ns = deadline_after_ms(drain_ms_max);
   std::atomic<bool> drained{false};
   std::thread drain([&] {

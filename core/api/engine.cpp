@@ -69,6 +69,15 @@ Result<std::vector<catalog::TierFacts>> facts_of(const std::vector<TierSetup>& t
   return facts;
 }
 
+mover::HealthOptions health_of(const TierSetup& setup) {
+  mover::HealthOptions health;
+  health.call_ns_max = setup.call_ms_max * ms_ns;
+  health.failures_max = setup.failures_max;
+  health.probe_ns_min = setup.probe_ms_min * ms_ns;
+  health.probe_ns_max = setup.probe_ms_max * ms_ns;
+  return health;
+}
+
 }  // namespace
 
 Result<RepositoryState> open_repository(const pm_repository_t* repository) {
@@ -78,6 +87,10 @@ Result<RepositoryState> open_repository(const pm_repository_t* repository) {
   PM_TRY(take_error(code));
   state.instance_id[sizeof state.instance_id - 1] = '\0';
   return RepositoryState{state.epoch, state.last_sequence, state.instance_id};
+}
+
+std::uint64_t deadline_after_ms(std::uint64_t milliseconds) {
+  return ledger::monotonic_now_ns() + milliseconds * ms_ns;
 }
 
 // Destroyed from the bottom up: the dispatcher first, the mover's threads before the ledger.
@@ -98,12 +111,13 @@ class Engine::Parts {
     if (stopped) return;
     stopped = true;
     stopping = true;
-    if (orphans.joinable()) orphans.join();
     mover->cancel_moves();
     scrubber->begin_stop();
     dispatcher->end_streams();
     ledger->stop(deadline_ns);
     scrubber->stop();
+    // After what must not be kept waiting by a tier that hangs.
+    if (orphans.joinable()) orphans.join();
     dispatcher->stop();
     mover->stop();
   }
@@ -135,7 +149,7 @@ Result<std::unique_ptr<Engine>> Engine::start(
   for (const TierSetup& setup : parts->tiers.all()) {
     parts->names.push_back(setup.name);
     plugins.push_back(setup.tier);
-    mover_tiers.push_back({setup.tier, setup.workers});
+    mover_tiers.push_back({setup.tier, setup.workers, setup.name, health_of(setup)});
   }
   auto catalog =
       std::make_unique<catalog::Catalog>(limits_of(options), std::move(*facts), state.epoch);
@@ -147,11 +161,15 @@ Result<std::unique_ptr<Engine>> Engine::start(
                             " ms, " + std::to_string(found->gone.size()) + " copies gone");
 
   Parts* const raw = parts.get();
+  mover::MoverOptions mover;
+  mover.now_ns = &ledger::monotonic_now_ns;
+  mover.probe_generation = state.epoch << 40 | 1ULL << 39;  // The catalog counts from below.
   parts->mover = std::make_unique<mover::Mover>(
-      mover_tiers, [raw](const catalog::Command& report) { raw->ledger->submit(report); });
+      mover_tiers, [raw](const catalog::Command& report) { raw->ledger->submit(report); }, mover);
   ledger::JournalOptions journal;
   journal.records_max = options.journal_records_max;
   journal.bytes_max = options.journal_bytes_max;
+  journal.age_ns_max = options.journal_age_ms_max * ms_ns;
   parts->ledger = std::make_unique<ledger::Ledger>(
       std::move(catalog), journal, repository, state.epoch, state.last_sequence, parts->names,
       [raw](catalog::Effect effect) { raw->mover->run(std::move(effect)); }, std::move(on_fatal));
@@ -170,6 +188,16 @@ void Engine::begin_stop() {
   parts_->scrubber->begin_stop();
   parts_->dispatcher->end_streams();
   parts_->ledger->submit(catalog::Shutdown{});
+}
+
+std::string Engine::under_way() const {
+  constexpr std::uint64_t least_ms = 1'000;
+  std::string words = parts_->mover->under_way(least_ms * ms_ns);
+  const std::uint64_t since_ns = parts_->ledger->unwritten_since_ns();
+  if (since_ns == 0) return words;
+  const std::uint64_t ms = (ledger::monotonic_now_ns() - since_ns) / ms_ns;
+  if (ms < least_ms) return words;
+  return words + (words.empty() ? "" : ", ") + "repository for " + std::to_string(ms) + " ms";
 }
 
 void Engine::stop(std::uint64_t deadline_ns) { parts_->stop(deadline_ns); }

@@ -23,6 +23,11 @@ struct TierSetup {
   const pm_tier_t* tier = nullptr;
   std::string plugin;  // Its id.
   bool scrub = true;   // Passes that begin by themselves read its copies.
+
+  std::uint64_t call_ms_max = 30'000;   // A call that takes longer is given up.
+  std::uint32_t failures_max = 5;       // Then it is out of service,
+  std::uint64_t probe_ms_min = 1'000;   // and is tried out after this time,
+  std::uint64_t probe_ms_max = 30'000;  // and ever later up to this one.
 };
 
 // What the host knows of itself and tells operators.
@@ -56,8 +61,9 @@ struct EngineOptions {
   std::uint64_t lease_default_ms = 20'000;
   std::uint64_t lease_max_ms = 120'000;
   std::uint32_t waiters_max = 10'000;
-  std::uint64_t journal_records_max = 100'000;
+  std::uint64_t journal_records_max = 20'000;
   std::uint64_t journal_bytes_max = 64ULL << 20;
+  std::uint64_t journal_age_ms_max = 5'000;
   std::uint64_t allocate_wait_ms_max = 10'000;
   std::uint64_t uncommitted_ms_max = 3'600'000;
   std::uint32_t request_ids_max = 100'000;
@@ -79,6 +85,9 @@ struct RepositoryState {
 // Opens the repository with the engine's schema: before the tiers are created, as they need the
 // instance id. [control-thread]
 Result<RepositoryState> open_repository(const pm_repository_t* repository);
+
+// CLOCK_MONOTONIC in nanoseconds, `milliseconds` from now.
+std::uint64_t deadline_after_ms(std::uint64_t milliseconds);
 
 // The engine: catalog, ledger, mover and the methods of the contract over them.
 class Engine {
@@ -105,7 +114,11 @@ class Engine {
 
   // Answers everyone who waits, finishes or undoes moves, flushes the journal. Frontends have been
   // drained before, and are stopped after. [control-thread]
+  // Does not return while a call of a plugin hangs; then what was to be flushed has been.
   void stop(std::uint64_t deadline_ns);
+
+  // Which calls of plugins have been under way for a second, in words; empty: none. [thread-safe]
+  std::string under_way() const;
 
   // As abi()->call, and writes what it leaves in the journal on the calling thread, without a
   // hand-over to the journal's. For callers in this process that would otherwise only wait. The

@@ -44,7 +44,8 @@ void fill_tier(const TierSetup& setup, const catalog::TierCounts& counts, wire::
   row.set_bytes_charged(counts.charged_bytes);
   row.set_copies(counts.copies);
   row.set_payloads(counts.payloads);
-  row.set_health(counts.failed ? "failed" : "ok");
+  row.set_health(health_of(counts));
+  if (!counts.failed) row.set_health_reason(counts.why);
   row.set_spill_to(setup.spill_to);
   row.set_copies_bad(counts.bad_copies);
   row.set_copies_found_bad(counts.bad_copies_found);

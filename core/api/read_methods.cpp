@@ -76,7 +76,7 @@ void stats(const Services& services, const Invocation& invocation) {
     row.set_bytes_charged(tier.charged_bytes);
     row.set_bytes_capacity(info.capacity_bytes);
     row.set_copies(tier.copies);
-    row.set_health(tier.failed ? "failed" : "ok");
+    row.set_health(health_of(tier));
   }
   response.set_payloads_lost(counts.lost);
   response.set_leases_active(counts.leases);

@@ -46,6 +46,10 @@ constexpr ReasonText reason_texts[] = {
     {Code::unavailable, "TIER_FAILED",
      "the tier failed to sync and is out of service until an operator has looked into it (pm-host "
      "--trust-tier)"},
+    // tier_degraded
+    {Code::unavailable, "TIER_DEGRADED",
+     "the tier fails too often or hangs, and takes nothing until it works again; ListTiers tells "
+     "why; try again later, or use another tier"},
     // target_not_slower
     {Code::failed_precondition, "TARGET_NOT_SLOWER",
      "spilling goes to a slower tier; to a faster one, promote"},
@@ -235,8 +239,13 @@ std::string error_details(const Status& status, const ErrorFacts& facts) {
                      status.code() == Code::resource_exhausted;
   if (retry) {
     constexpr int retry_delay_ns = 100'000'000;
+    constexpr int probe_delay_s = 1;  // A tier that is out of service is looked at no sooner.
     google::rpc::RetryInfo when;
-    when.mutable_retry_delay()->set_nanos(retry_delay_ns);
+    if (status.reason() == text_of(catalog::Reason::tier_degraded).name) {
+      when.mutable_retry_delay()->set_seconds(probe_delay_s);
+    } else {
+      when.mutable_retry_delay()->set_nanos(retry_delay_ns);
+    }
     message.add_details()->PackFrom(when);
   }
   return message.SerializeAsString();

@@ -52,6 +52,11 @@ const std::string& TierTable::name(catalog::TierIndex tier) const {
   return tier < tiers_.size() ? tiers_[tier].name : none;
 }
 
+const char* health_of(const catalog::TierCounts& counts) {
+  if (counts.failed) return "failed";
+  return counts.degraded ? "degraded" : "ok";
+}
+
 wire::PayloadState state_of(const catalog::View& view) {
   switch (view.phase) {
     case catalog::Phase::allocating:

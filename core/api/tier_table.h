@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/catalog/command.h"
+#include "core/catalog/catalog.h"
 #include "engine.h"
 #include "payload/manager/core/v1/descriptor.pb.h"
 
@@ -46,6 +46,9 @@ class TierTable {
 
   std::vector<TierSetup> tiers_;
 };
+
+// "ok", "degraded" or "failed".
+const char* health_of(const catalog::TierCounts& counts);
 
 payload::manager::core::v1::PayloadState state_of(const catalog::View& view);
 

@@ -199,7 +199,9 @@ void Catalog::on(const Tick&) {
   while (const Slot slot = due(lease_due_, now_.mono_ns)) end_lease(slot);
   while (const Slot slot = due(operation_due_, now_.mono_ns)) {
     const bool leased = operations_[slot].stage == Stage::waiting_for_leases;
-    abandon(slot, leased ? Reason::payload_leased : Reason::tier_full);
+    const Reason why = service_obstacle(operations_[slot].tier);
+    const Reason no_room = why != Reason::none ? why : Reason::tier_full;
+    abandon(slot, leased ? Reason::payload_leased : no_room);
   }
   while (const Slot slot = due(removal_due_, now_.mono_ns)) {
     removal_due_.remove(doomed_[slot].not_before_ns, slot);

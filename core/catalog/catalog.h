@@ -56,6 +56,8 @@ struct TierCounts {
   bool failed = false;
   std::uint64_t bad_copies = 0;        // Of those: found to be bad, and not replaced yet.
   std::uint64_t bad_copies_found = 0;  // In this life.
+  bool degraded = false;               // Takes nothing until it works again,
+  std::string why;                     // for this reason.
 };
 
 struct Counts {
@@ -190,6 +192,9 @@ class Catalog {
   struct Tier {
     TierFacts facts;
     bool failed = false;
+    bool degraded = false;
+    std::string why_degraded;
+    std::uint64_t health_number = 0;
     std::string medium;
     std::uint64_t used_bytes = 0;     // Charged or reserved.
     std::uint64_t leaving_bytes = 0;  // Of those: will be free without anyone's help.
@@ -226,6 +231,7 @@ class Catalog {
   void on(const CheckCopy& command);
   void on(const CopyChecked& report);
   void on(const Mounted& report);
+  void on(const TierHealth& report);
   void on(const UpdateLabels& command);
   void on(const IndexSizes& command);
   void on(const Tick& tick);
@@ -266,6 +272,8 @@ class Catalog {
   void leave_queue(Slot operation);
   void give_back(TierIndex tier, std::uint64_t bytes);
   void fail_tier(TierIndex tier);
+  Reason service_obstacle(TierIndex tier) const;
+  TierIndex in_service(TierIndex target) const;
 
   // copies.cpp: copies, indexes
   Copy* find_copy(Payload& payload, std::uint64_t generation);

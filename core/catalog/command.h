@@ -11,6 +11,7 @@
 #include "documents.h"
 #include "event.h"
 #include "extras.h"
+#include "health.h"
 #include "payload.h"
 #include "reason.h"
 #include "stream.h"
@@ -250,6 +251,7 @@ struct Allocated {
   Slot operation = no_slot;
   Outcome outcome;
   Cookie cookie;
+  bool object_remains = false;  // It failed, and what it made or may make yet is to be removed.
 };
 
 struct Sealed {
@@ -303,7 +305,7 @@ using Command =
                  ReleaseLease, UpdateLabels, Cancel, Allocated, Sealed, Moved, Removed, Found,
                  CopyGone, Mounted, IndexSizes, Tick, Shutdown, Import, CreateStream, DeleteStream,
                  AppendToStream, CommitOffset, UpdateMetadata, AppendMetadataEvent, AddLineage,
-                 CheckCopy, CopyChecked>;
+                 CheckCopy, CopyChecked, TierHealth>;
 
 // What earlier lives left is durable: it has this LSN, and new records have higher ones.
 inline constexpr std::uint64_t restored_lsn = 1;

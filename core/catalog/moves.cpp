@@ -41,7 +41,7 @@ Slot Catalog::start_move(Slot slot, TierIndex tier, bool downward) {
 // Why the payload may not be left on `target` alone; none when it may.
 Reason Catalog::spill_obstacle(const Payload& payload, TierIndex target) const {
   const Tier& tier = tiers_[target];
-  if (tier.failed) return Reason::tier_failed;
+  if (const Reason why = service_obstacle(target); why != Reason::none) return why;
   const bool durable = survives_power(target) || is_planted(Mutant::spill_ignores_durability);
   if (payload.retention.require_durable && !durable) return Reason::target_not_durable;
   const TierIndex slowest = payload.retention.min_residency;
@@ -72,6 +72,7 @@ void Catalog::spill(Slot slot, const Spill& command, const Waiter& waiter) {
   if (target == no_tier) target = payload.retention.spill_target;
   if (target == no_tier) target = tiers_[current.tier].facts.spill_to;
   if (target == no_tier) return refuse(waiter, Reason::tier_unspecified);
+  if (command.tier == no_tier) target = in_service(target);
   if (target >= tiers_.size()) return refuse(waiter, Reason::tier_unknown);
   if (target == current.tier) return answer_with_view(waiter, slot);
   if (const Reason why = spill_obstacle(payload, target); why != Reason::none) {
@@ -162,7 +163,9 @@ void Catalog::promote(Slot slot, const Promote& command, const Waiter& waiter) {
   if ((tier.facts.traits & traits_keeps_bytes) == 0) {
     return refuse(waiter, Reason::tier_keeps_no_bytes);
   }
-  if (tier.failed) return refuse_move(waiter, slot, command.tier, Reason::tier_failed);
+  if (const Reason why = service_obstacle(command.tier); why != Reason::none) {
+    return refuse_move(waiter, slot, command.tier, why);
+  }
   if (command.drop_source && payload.retention.require_durable && !survives_power(command.tier)) {
     return refuse_move(waiter, slot, command.tier, Reason::target_not_durable);
   }

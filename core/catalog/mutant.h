@@ -27,7 +27,8 @@ enum class Mutant : std::uint8_t {
   good_copy_is_condemned,
   checked_copy_is_removed,
   bad_copy_is_not_recorded,
-  last_of_catalog = bad_copy_is_not_recorded,
+  degraded_tier_is_used,
+  last_of_catalog = degraded_tier_is_used,
   // Of what stands round the catalog, or shows there only.
   quarantine_is_ignored,
   orphan_is_kept,
@@ -41,6 +42,8 @@ enum class Mutant : std::uint8_t {
   failed_copy_is_reported_good,
   moved_copy_is_not_sealed,
   half_made_copy_is_forgotten,
+  hung_object_is_not_held,
+  given_up_allocation_is_forgotten,
   count,
 };
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "catalog.h"
@@ -100,7 +101,9 @@ void Catalog::on(const Allocate& command) {
   if ((tier.facts.traits & traits_keeps_bytes) == 0) {
     return refuse(waiter, Reason::tier_keeps_no_bytes);
   }
-  if (tier.failed) return refuse(waiter, Reason::tier_failed);
+  if (const Reason why = service_obstacle(command.tier); why != Reason::none) {
+    return refuse(waiter, why);
+  }
   if (command.only_if_free && !has_free_room(command.tier, command.size_bytes)) {
     return refuse(waiter, Reason::tier_full);
   }
@@ -142,7 +145,8 @@ void Catalog::on(const Allocated& report) {
       ++operation.attempts;
       // The tier is fuller than it should be: as if its room were taken by others.
       tiers_[tier].used_bytes -= operation.room_bytes;
-      const std::uint64_t free = tiers_[tier].facts.capacity_bytes - tiers_[tier].used_bytes;
+      const std::uint64_t capacity = tiers_[tier].facts.capacity_bytes;
+      const std::uint64_t free = capacity - std::min(tiers_[tier].used_bytes, capacity);
       make_room(tier, free + operation.room_bytes);
       if (tiers_[tier].leaving_bytes > 0) return enqueue(report.operation, Place::in_front);
       tiers_[tier].used_bytes += operation.room_bytes;
@@ -150,10 +154,16 @@ void Catalog::on(const Allocated& report) {
     const bool full = report.outcome.code == code_resource_exhausted;
     refuse_all(report.operation, full ? Reason::tier_full : Reason::storage_error, &report.outcome);
     if (report.outcome.code == code_data_loss) fail_tier(tier);
-    const std::uint64_t bytes = operation.room_bytes;
+    // What is left there takes its room until it is removed.
+    const std::uint64_t freed_bytes = report.object_remains ? 0 : operation.room_bytes;
+    const Object object{tier, operation.id, operation.generation, report.cookie, operation.length};
     end_operation(report.operation);
     erase(slot, 0);
-    return give_back(tier, bytes);
+    if (report.object_remains) {
+      ++tiers_[tier].copies;
+      doom(object, 0, 0);
+    }
+    return give_back(tier, freed_bytes);
   }
   Payload& payload = payloads_[slot];
   Copy copy;
@@ -193,7 +203,7 @@ Reason Catalog::seal_obstacle(Slot slot) const {
   const Payload& payload = payloads_[slot];
   if (payload.phase != Phase::allocated) return Reason::payload_already_committed;
   if (payload.operation != no_slot) return Reason::payload_busy;
-  return tiers_[payload.first.tier].failed ? Reason::tier_failed : Reason::none;
+  return service_obstacle(payload.first.tier);
 }
 
 void Catalog::seal(Slot slot, std::uint64_t length, bool import, const ChecksumDemand& checksum,

@@ -69,7 +69,8 @@ Counts Catalog::counts() const {
   Counts counts;
   for (const Tier& tier : tiers_) {
     counts.tiers.push_back({tier.listed.size(), tier.listed_bytes, tier.copies, tier.used_bytes,
-                            tier.failed, tier.bad_copies, tier.bad_copies_found});
+                            tier.failed, tier.bad_copies, tier.bad_copies_found, tier.degraded,
+                            tier.why_degraded});
   }
   counts.lost = lost_.size();
   counts.leases = leases_.size();

@@ -20,6 +20,7 @@ enum class Reason : std::uint8_t {
   tier_keeps_no_bytes,
   tier_full,
   tier_failed,
+  tier_degraded,
   target_not_slower,
   target_not_durable,
   target_below_min_residency,

@@ -130,6 +130,7 @@ EvictionPlan Catalog::plan_eviction(const Payload& payload, const Copy& copy) co
   if (target == no_tier || !is_slower(target, copy.tier)) target = tiers_[copy.tier].facts.spill_to;
   // Only ever downwards: what points in a circle would make room where it takes some.
   if (target == no_tier || !is_slower(target, copy.tier)) return {};
+  target = in_service(target);
   const Reason why = spill_obstacle(payload, target);
   if (why != Reason::none) return {EvictionPlan::Kind::stays, target, why};
   const bool kept = (tiers_[target].facts.traits & traits_keeps_bytes) != 0;
@@ -182,6 +183,7 @@ bool Catalog::evict(Slot slot, TierIndex tier) {
 void Catalog::pump(TierIndex index) {
   if (stopping_) return;  // Nothing new begins.
   Tier& tier = tiers_[index];
+  if (tier.degraded) return;  // They wait until it works again, or their time is up.
   while (!tier.waiting.empty()) {
     const Slot slot = tier.waiting.begin()->second;
     const std::uint64_t bytes = operations_[slot].room_bytes;
@@ -223,6 +225,37 @@ void Catalog::fail_tier(TierIndex index) {
   if (is_planted(Mutant::tier_failure_is_not_recorded)) return;
   take_lsn();
   changes_->records.emplace_back(TierRecord{index, true, tiers_[index].medium});
+}
+
+// Why nothing new may be put on the tier; none when it may.
+Reason Catalog::service_obstacle(TierIndex index) const {
+  const Tier& tier = tiers_[index];
+  if (tier.failed) return Reason::tier_failed;
+  const bool degraded = tier.degraded && !is_planted(Mutant::degraded_tier_is_used);
+  return degraded ? Reason::tier_degraded : Reason::none;
+}
+
+// Where to go instead of a tier that is out of service: to where its own victims go, as long as
+// that keeps them. The same tier when there is no such place.
+TierIndex Catalog::in_service(TierIndex target) const {
+  TierIndex instead = target;
+  while (service_obstacle(instead) != Reason::none) {
+    const TierIndex next = tiers_[instead].facts.spill_to;
+    if (next == no_tier || !is_slower(next, instead)) return target;
+    if ((tiers_[next].facts.traits & traits_keeps_bytes) == 0) return target;
+    instead = next;
+  }
+  return instead;
+}
+
+void Catalog::on(const TierHealth& report) {
+  if (report.sync_failed) return fail_tier(report.tier);
+  Tier& tier = tiers_[report.tier];
+  if (report.number <= tier.health_number) return;
+  tier.health_number = report.number;
+  tier.degraded = report.degraded;
+  tier.why_degraded = report.why;
+  if (!report.degraded) give_back(report.tier, 0);
 }
 
 void Catalog::on(const Mounted& report) {

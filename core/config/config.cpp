@@ -150,6 +150,8 @@ class Reader {
         number(limits, "journal_records_max", out.journal_records_max, 1, kCountMax);
     out.journal_bytes_max =
         number(limits, "journal_bytes_max", out.journal_bytes_max, 1 << 16, INT64_MAX);
+    out.journal_age_ms_max =
+        number(limits, "journal_age_ms_max", out.journal_age_ms_max, 1, kDayMs);
     out.allocate_wait_ms_max =
         number(limits, "allocate_wait_ms_max", out.allocate_wait_ms_max, 0, kDayMs);
     out.uncommitted_ms_max =
@@ -242,6 +244,7 @@ class Reader {
         section.integer("rank", std::int64_t{tier.number} * 10, INT32_MIN, INT32_MAX));
     tier.workers = static_cast<std::uint32_t>(section.integer("workers", 2, 1, 64));
     tier.scrub = section.boolean("scrub", true);
+    read_health(section, tier);
     if (section.has("spill_to")) {
       tier.spill_to = section.text("spill_to", "");
     } else {
@@ -258,6 +261,20 @@ class Reader {
       }
     }
     config_.tiers.push_back(std::move(tier));
+  }
+
+  static void read_health(Section& section, TierConfig& tier) {
+    tier.call_ms_max = number(section, "call_ms_max", tier.call_ms_max, 10, kDayMs);
+    tier.failures_max = static_cast<std::uint32_t>(
+        section.integer("failures_max", tier.failures_max, 1, 1'000'000));
+    tier.probe_ms_min = number(section, "probe_ms_min", tier.probe_ms_min, 1, kDayMs);
+    tier.probe_ms_max =
+        number(section, "probe_ms_max", std::max(tier.probe_ms_max, tier.probe_ms_min), 1, kDayMs);
+    if (tier.probe_ms_max < tier.probe_ms_min) {
+      section.refuse("probe_ms_max", "is " + std::to_string(tier.probe_ms_max) +
+                                         "; it must be at least probe_ms_min, which is " +
+                                         std::to_string(tier.probe_ms_min));
+    }
   }
 
   static std::string number_rule() {

@@ -29,8 +29,9 @@ struct LeaseConfig {
 
 struct LimitConfig {
   std::uint64_t waiters_max = 10'000;
-  std::uint64_t journal_records_max = 100'000;
+  std::uint64_t journal_records_max = 20'000;
   std::uint64_t journal_bytes_max = 64ull << 20;
+  std::uint64_t journal_age_ms_max = 5'000;
   std::uint64_t allocate_wait_ms_max = 10'000;
   std::uint64_t uncommitted_ms_max = 3'600'000;
   std::uint64_t request_ids_max = 100'000;
@@ -68,6 +69,11 @@ struct TierConfig {
   // the next slower tier that keeps bytes and survives power, once it knows their traits.
   std::optional<std::string> spill_to;
   std::string config_json;
+
+  std::uint64_t call_ms_max = 30'000;   // A call that takes longer is given up.
+  std::uint32_t failures_max = 5;       // More failures than successes put it out of service.
+  std::uint64_t probe_ms_min = 1'000;   // Then it is tried out after this time, and ever later
+  std::uint64_t probe_ms_max = 30'000;  // up to this one; at least probe_ms_min.
 };
 
 struct FrontendConfig {

@@ -38,6 +38,16 @@ void weigh(const catalog::Record& record, std::uint64_t& operations, std::uint64
   }
 }
 
+// Why a batch was refused for good, as pm_repository.apply tells it.
+const char* cause_of(Code code) {
+  switch (code) {
+    case Code::aborted: return "as another host has taken the epoch";
+    case Code::invalid_argument: return "as a record does not fit";
+    case Code::data_loss: return "as a sync failed and the store cannot be trusted";
+    default: return "for a reason that is none of its own";
+  }
+}
+
 thread_local bool this_thread_will_drive = false;
 
 }  // namespace
@@ -64,8 +74,9 @@ Journal::~Journal() {
   if (thread_.joinable()) stop(monotonic_now_ns());
 }
 
-void Journal::append(std::uint64_t lsn, bool power, std::vector<catalog::Record> records) {
-  Group group{lsn, power, 0, 0, std::move(records)};
+void Journal::append(std::uint64_t lsn, bool power, std::vector<catalog::Record> records,
+                     std::uint64_t now_ns) {
+  Group group{lsn, power, 0, 0, now_ns, std::move(records)};
   for (const catalog::Record& record : group.records) weigh(record, group.operations, group.bytes);
   records_waiting_.fetch_add(group.operations, std::memory_order_relaxed);
   bytes_waiting_.fetch_add(group.bytes, std::memory_order_relaxed);
@@ -148,6 +159,7 @@ bool Journal::take_batch() {
       queue_.pop_front();
     }
   }
+  if (!batch_.empty()) oldest_ns_.store(batch_.front().since_ns, std::memory_order_relaxed);
   power_ = false;
   writer_.clear();
   for (const Group& group : batch_) {
@@ -175,12 +187,14 @@ Journal::Written Journal::write_waiting() {
   }
   records_waiting_.fetch_sub(records, std::memory_order_relaxed);
   bytes_waiting_.fetch_sub(bytes, std::memory_order_relaxed);
+  oldest_ns_.store(0, std::memory_order_relaxed);
   if (!status.ok()) {
     batch_.clear();
     const bool first = !std::exchange(dead_, true);
     writing.unlock();
     if (first) {
-      on_fatal_({status.code(), "the repository refused a batch of records: " + status.message()});
+      on_fatal_({status.code(), std::string("the repository refused a batch of records, ") +
+                                    cause_of(status.code()) + ": " + status.message()});
     }
     return Written::batch;
   }

@@ -20,8 +20,9 @@
 namespace pm::ledger {
 
 struct JournalOptions {
-  std::uint64_t records_max = 100'000;        // Waiting; more is refused by is_full().
+  std::uint64_t records_max = 20'000;         // Waiting; more is refused by is_full().
   std::uint64_t bytes_max = 64ULL << 20;      // Of those, about.
+  std::uint64_t age_ns_max = 5'000'000'000;   // Of the oldest of them.
   std::uint64_t batch_records_max = 1024;     // In one transaction of the repository.
   std::uint64_t retry_delay_ns = 10'000'000;  // Doubles up to a second.
   Runtime runtime;
@@ -43,7 +44,8 @@ class Journal {
   Journal& operator=(const Journal&) = delete;
 
   // Adds a group that must be durable together. LSNs grow from call to call. Does no I/O.
-  void append(std::uint64_t lsn, bool power, std::vector<catalog::Record> records);
+  void append(std::uint64_t lsn, bool power, std::vector<catalog::Record> records,
+              std::uint64_t now_ns);
 
   // Writes what waits on the calling thread, unless another thread is writing already; then waits
   // for that one. For callers that would only wait for the journal's thread. What the repository
@@ -68,9 +70,13 @@ class Journal {
   };
 
   bool is_full() const {
-    return records_waiting_.load(std::memory_order_relaxed) >= options_.records_max ||
-           bytes_waiting_.load(std::memory_order_relaxed) >= options_.bytes_max;
+    if (records_waiting_.load(std::memory_order_relaxed) >= options_.records_max) return true;
+    if (bytes_waiting_.load(std::memory_order_relaxed) >= options_.bytes_max) return true;
+    const std::uint64_t since_ns = oldest_ns_.load(std::memory_order_relaxed);
+    return since_ns != 0 && options_.runtime.read_clocks().mono_ns > since_ns + options_.age_ns_max;
   }
+  // Since when the batch under way waits; 0: none is.
+  std::uint64_t unwritten_since_ns() const { return oldest_ns_.load(std::memory_order_relaxed); }
   // True while the repository does not answer.
   bool is_away() const { return away_.load(std::memory_order_relaxed); }
 
@@ -84,6 +90,7 @@ class Journal {
     bool power = false;
     std::uint64_t operations = 0;  // As many rows, about, are written.
     std::uint64_t bytes = 0;
+    std::uint64_t since_ns = 0;
     std::vector<catalog::Record> records;
   };
 
@@ -116,6 +123,7 @@ class Journal {
 
   std::atomic<std::uint64_t> records_waiting_{0};
   std::atomic<std::uint64_t> bytes_waiting_{0};
+  std::atomic<std::uint64_t> oldest_ns_{0};  // Since when the batch under way waits; 0: none is.
   std::atomic<bool> away_{false};
   std::thread thread_;
 };

@@ -69,7 +69,8 @@ void Ledger::submit(const Command& command) {
   std::uint64_t told_lsn = 0;
   {
     const std::lock_guard lock(mutex_);
-    catalog_->apply(command, runtime_.read_clocks(), *changes);
+    const catalog::Clocks now = runtime_.read_clocks();
+    catalog_->apply(command, now, *changes);
     recorded = !changes->records.empty();
     if (recorded) last_lsn_ = changes->lsn;
     if (!changes->events.empty()) {
@@ -80,7 +81,7 @@ void Ledger::submit(const Command& command) {
     }
     if (recorded) {
       hold_notices(*changes);
-      journal_.append(changes->lsn, changes->power, std::move(changes->records));
+      journal_.append(changes->lsn, changes->power, std::move(changes->records), now.mono_ns);
     }
     arm_timer_locked();
   }

@@ -64,6 +64,9 @@ class Ledger {
   // to be submitted. [thread-safe]
   bool accepts_changes() const { return !journal_.is_full(); }
 
+  // Since when the oldest batch waits for the repository; 0: none does. [thread-safe]
+  std::uint64_t unwritten_since_ns() const { return journal_.unwritten_since_ns(); }
+
   // Runs `read(catalog, clocks)` under the lock. It must be short. [thread-safe]
   template <typename Read>
   auto read(Read&& read) {

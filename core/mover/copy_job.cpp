@@ -18,6 +18,7 @@
 #include "checksum.h"
 #include "core/plugin/host_services.h"
 #include "starvation.h"
+#include "tier_call.h"
 
 namespace pm::mover {
 
@@ -62,8 +63,9 @@ bool is_kept(const catalog::Checksum& checksum) {
 class CopyJob {
  public:
   CopyJob(const TierObject& source, const TierObject& target, std::uint64_t length,
-          const catalog::Checksum& expected, const std::atomic<bool>& stopping)
-      : source_(source),
+          const catalog::Checksum& expected, const std::atomic<bool>& stopping, Job* job)
+      : job_(job),
+        source_(source),
         target_(target),
         length_(length),
         stopping_(stopping),
@@ -90,26 +92,41 @@ class CopyJob {
   CopyResult finish_all();
 
  private:
-  enum class Stage { idle, reading, read, writing };
+  enum class Stage { idle, reading, read, writing, to_repeat };
   struct Chunk {
     CopyJob* job = nullptr;
     std::byte* buffer = nullptr;
     Stage stage = Stage::idle;
+    bool is_write = false;
+    std::uint64_t offset = 0;
     std::uint64_t length = 0;
+    std::uint64_t since_ns = 0;  // Of a transfer that ends by itself; 0: it is none.
   };
 
   Chunk& chunk(std::uint64_t number) { return ring_[number % depth_]; }
-  bool failed_locked() const { return !result_.status.ok() || stopping_.load(); }
+  bool failed_locked() const {
+    return !result_.status.ok() || stopping_.load() || (job_ != nullptr && job_->is_abandoned());
+  }
+  bool is_in_use(const Chunk& chunk) const {
+    return chunk.stage == Stage::reading || chunk.stage == Stage::writing;
+  }
+  const TierObject& object_of(const Chunk& chunk) const {
+    return chunk.is_write ? target_ : source_;
+  }
+  template <typename Ready>
+  void wait(std::unique_lock<std::mutex>& lock, Ready ready);
+  void watch_locked();
   bool await_read(std::uint64_t number);
   void begin_reads();
   void read(std::uint64_t number);
   void write(std::uint64_t number);
-  void transfer(const pm_tier_async_t* async, const TierObject& object, Chunk& chunk,
-                std::uint64_t offset, bool is_write);
-  void finish(Chunk& chunk, pm_status_t code, std::uint64_t count, std::string message);
+  void transfer(const pm_tier_async_t* async, Chunk& chunk);
+  void transfer_here(Chunk& chunk);
+  void finish(Chunk& chunk, Status status, std::uint64_t count, bool by_itself);
   static void on_done(void* data, pm_status_t code, std::uint64_t count, const char* message);
   void fail_locked(Status status, bool source_is_bad);
 
+  Job* const job_;
   const TierObject& source_;
   const TierObject& target_;
   const std::uint64_t length_;
@@ -155,63 +172,127 @@ void CopyJob::fail_locked(Status status, bool source_is_bad) {
 
 void CopyJob::on_done(void* data, pm_status_t code, std::uint64_t count, const char* message) {
   auto& chunk = *static_cast<Chunk*>(data);
-  chunk.job->finish(chunk, code, count, message != nullptr ? message : "");
+  Status status = Status::from_abi(code, message != nullptr ? message : "");
+  chunk.job->finish(chunk, std::move(status), count, true);
 }
 
 // A transfer has ended, on whatever thread.
-void CopyJob::finish(Chunk& chunk, pm_status_t code, std::uint64_t count, std::string message) {
+void CopyJob::finish(Chunk& chunk, Status status, std::uint64_t count, bool by_itself) {
+  const TierLink* link = object_of(chunk).link;
+  if (by_itself && link != nullptr) link->health->note(status);
   const std::lock_guard lock(mutex_);
-  const bool reading = chunk.stage == Stage::reading;
-  if (code == PM_OK && reading && count != chunk.length) {
-    code = PM_DATA_LOSS;
-    message = "the object is shorter than it should be";
+  if (status.ok() && !chunk.is_write && count != chunk.length) {
+    status = {Code::data_loss, "the object is shorter than it should be"};
   }
-  if (code != PM_OK) {
-    const bool bad = reading && (code == PM_NOT_FOUND || code == PM_DATA_LOSS);
-    fail_locked(Status::from_abi(code, std::move(message)), bad);
+  chunk.since_ns = 0;
+  // By the thread that copies, as a call that waits.
+  if (by_itself && link != nullptr && is_transient(status.code()) && !failed_locked() &&
+      link->health->may_repeat()) {
+    chunk.stage = Stage::to_repeat;
+    return changed_.notify_all();
   }
-  chunk.stage = reading && code == PM_OK ? Stage::read : Stage::idle;
+  const bool bad =
+      !chunk.is_write && (status.code() == Code::not_found || status.code() == Code::data_loss);
+  chunk.stage = !chunk.is_write && status.ok() ? Stage::read : Stage::idle;
+  if (!status.ok()) fail_locked(std::move(status), bad);
   changed_.notify_all();
 }
 
-void CopyJob::transfer(const pm_tier_async_t* async, const TierObject& object, Chunk& chunk,
-                       std::uint64_t offset, bool is_write) {
-  if (async != nullptr && !in_turn_) {
-    const pm_transfer_t transfer{
-        sizeof(pm_transfer_t), is_write ? 1u : 0u, object.id,         object.cookie, offset,
-        chunk.length,          chunk.buffer,       &CopyJob::on_done, &chunk};
-    if (async->submit(object.tier, &transfer) == PM_OK) return;
+void CopyJob::transfer(const pm_tier_async_t* async, Chunk& chunk) {
+  const TierObject& object = object_of(chunk);
+  if (async == nullptr || in_turn_) return transfer_here(chunk);
+  if (job_ != nullptr) {
+    const std::lock_guard lock(mutex_);
+    chunk.since_ns = job_->now_ns();
+  }
+  const pm_transfer_t transfer{sizeof(pm_transfer_t),
+                               chunk.is_write ? 1u : 0u,
+                               object.id,
+                               object.cookie,
+                               chunk.offset,
+                               chunk.length,
+                               chunk.buffer,
+                               &CopyJob::on_done,
+                               &chunk};
+  if (async->submit(object.tier, &transfer) == PM_OK) return;
+  take_error_text();
+  {
+    const std::lock_guard lock(mutex_);
+    chunk.since_ns = 0;
   }
   // Also when the tier has too much under way: one that waits its turn is better than none.
-  pm_call_context_t context{};
-  context.size = sizeof context;
+  transfer_here(chunk);
+}
+
+void CopyJob::transfer_here(Chunk& chunk) {
+  const TierObject& object = object_of(chunk);
   std::uint64_t count = 0;
-  const pm_status_t code =
-      is_write ? object.tier->write(object.tier, &context, &object.id, &object.cookie, offset,
-                                    chunk.buffer, chunk.length)
-               : object.tier->read(object.tier, &context, &object.id, &object.cookie, offset,
-                                   chunk.buffer, chunk.length, &count);
-  finish(chunk, code, count, take_error(code).message());
+  Status status = call_tier(
+      job_, object.link, chunk.length, Repeat::when_transient,
+      [&](const pm_call_context_t* context) {
+        return chunk.is_write ? object.tier->write(object.tier, context, &object.id, &object.cookie,
+                                                   chunk.offset, chunk.buffer, chunk.length)
+                              : object.tier->read(object.tier, context, &object.id, &object.cookie,
+                                                  chunk.offset, chunk.buffer, chunk.length, &count);
+      });
+  finish(chunk, std::move(status), count, false);
+}
+
+// Tells the job of the transfer that has been under way for longest.
+void CopyJob::watch_locked() {
+  if (job_ == nullptr) return;
+  const Chunk* oldest = nullptr;
+  for (const Chunk& chunk : ring_) {
+    if (!is_in_use(chunk) || chunk.since_ns == 0) continue;
+    if (oldest == nullptr || chunk.since_ns < oldest->since_ns) oldest = &chunk;
+  }
+  if (oldest == nullptr || object_of(*oldest).link == nullptr) return job_->end_call();
+  job_->await_transfer(*object_of(*oldest).link, oldest->length, oldest->since_ns);
+}
+
+// Until `ready`; does meanwhile what has to be done again.
+template <typename Ready>
+void CopyJob::wait(std::unique_lock<std::mutex>& lock, Ready ready) {
+  while (true) {
+    const auto broken = std::find_if(ring_.begin(), ring_.end(), [](const Chunk& chunk) {
+      return chunk.stage == Stage::to_repeat;
+    });
+    if (broken != ring_.end()) {
+      const bool is_wanted = !failed_locked();
+      broken->stage = !is_wanted ? Stage::idle : broken->is_write ? Stage::writing : Stage::reading;
+      if (!is_wanted) continue;
+      lock.unlock();
+      transfer_here(*broken);
+      lock.lock();
+      continue;
+    }
+    if (ready()) break;
+    watch_locked();
+    changed_.wait(lock);
+  }
+  if (job_ != nullptr) job_->end_call();
 }
 
 void CopyJob::read(std::uint64_t number) {
   Chunk& next = chunk(number);
-  const std::uint64_t offset = number * chunk_bytes_;
-  next.length = std::min(chunk_bytes_, length_ - offset);
   {
     const std::lock_guard lock(mutex_);
+    next.is_write = false;
+    next.offset = number * chunk_bytes_;
+    next.length = std::min(chunk_bytes_, length_ - next.offset);
     next.stage = Stage::reading;
   }
-  transfer(source_async_, source_, next, offset, false);
+  transfer(source_async_, next);
 }
 
 void CopyJob::write(std::uint64_t number) {
   Chunk& full = chunk(number);
   {
     const std::lock_guard lock(mutex_);
+    full.is_write = true;
     full.stage = Stage::writing;
   }
-  transfer(target_async_, target_, full, number * chunk_bytes_, true);
+  transfer(target_async_, full);
 }
 
 // Keeps as many reads under way as there are free buffers; a source that reads one at a time is
@@ -232,7 +313,7 @@ bool CopyJob::await_read(std::uint64_t number) {
   if (number == next_read_ || (source_async_ != nullptr && !in_turn_)) begin_reads();
   {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] {
+    wait(lock, [&] {
       // A buffer that is still being written cannot take the next read yet.
       const Stage stage = chunk(number).stage;
       return failed_locked() || stage == Stage::read ||
@@ -242,7 +323,7 @@ bool CopyJob::await_read(std::uint64_t number) {
   }
   if (number == next_read_) begin_reads();
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return failed_locked() || chunk(number).stage == Stage::read; });
+  wait(lock, [&] { return failed_locked() || chunk(number).stage == Stage::read; });
   return !failed_locked();
 }
 
@@ -267,11 +348,13 @@ CopyResult CopyJob::finish_all() {
   PM_FAILPOINT("mover.before_copied");
   std::unique_lock lock(mutex_);
   // No buffer may be freed while a tier uses it.
-  changed_.wait(lock, [&] {
-    return std::all_of(ring_.begin(), ring_.end(), [](const Chunk& chunk) {
-      return chunk.stage != Stage::reading && chunk.stage != Stage::writing;
-    });
+  wait(lock, [&] {
+    return std::none_of(ring_.begin(), ring_.end(),
+                        [&](const Chunk& chunk) { return is_in_use(chunk); });
   });
+  if (job_ != nullptr && job_->is_abandoned()) {
+    fail_locked({Code::cancelled, "the copy was given up"}, false);
+  }
   if (result_.status.ok() && stopping_.load()) {
     result_.status = {Code::cancelled, "the host is stopping"};
   }
@@ -302,8 +385,8 @@ TierObject tier_object(const pm_tier_t* tier, const catalog::Object& object) {
 
 CopyResult copy_bytes(const TierObject& source, const TierObject& target, std::uint64_t length,
                       const catalog::Checksum& expected, Background& background,
-                      const std::atomic<bool>& stopping) {
-  CopyJob job(source, target, length, expected, stopping);
+                      const std::atomic<bool>& stopping, Job* watched) {
+  CopyJob job(source, target, length, expected, stopping, watched);
   if (!job.prepare()) {
     CopyResult result;
     result.status = {Code::resource_exhausted, "no memory for the buffers of a move"};
@@ -315,9 +398,11 @@ CopyResult copy_bytes(const TierObject& source, const TierObject& target, std::u
     return job.finish_all();
   }
   if (std::chrono::steady_clock::now() >= background.starved_until.load()) {
-    background.pool->run_there([&job] {
+    background.pool->run_there([&] {
+      if (watched != nullptr) watched->work_in(background.pool.get());
       StarvationWatch watch;
       job.copy([&watch] { return watch.starved(); }, false);
+      if (watched != nullptr) watched->work_in(nullptr);
     });
     if (job.ended()) return job.finish_all();
     background.starved_until = std::chrono::steady_clock::now() + relief_time;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/catalog/command.h"
+#include "jobs.h"
 #include "worker_pool.h"
 
 namespace pm::mover {
@@ -17,6 +18,7 @@ namespace pm::mover {
 // One object, as the tiers are asked for it.
 struct TierObject {
   const pm_tier_t* tier = nullptr;
+  const TierLink* link = nullptr;  // NULL: nobody looks how well the tier works.
   pm_object_id_t id{};
   pm_cookie_t cookie{};
 };
@@ -39,13 +41,14 @@ struct Background {
 
 // Copies `length` bytes from a sealed object to an allocated one in chunks, several under way at a
 // time where a tier can (pm.tier.async/1), and computes a checksum of them on the way: the kind of
-// `expected`, with which it is compared, or XXH3-128 when that is none. Does not seal. Stops soon
-// when `stopping` turns true. [worker]
+// `expected`, with which it is compared, or XXH3-128 when that is none. Does not seal. A part that
+// failed in passing is read or written again. Stops soon when `stopping` turns true, or the job
+// (may be NULL) is abandoned. [worker]
 //
 // The bytes of a long copy are moved in the background. When that finds no time, the calling thread
 // does the rest, and further copies for a while: room may depend on them, so they must go on.
 CopyResult copy_bytes(const TierObject& source, const TierObject& target, std::uint64_t length,
                       const catalog::Checksum& expected, Background& background,
-                      const std::atomic<bool>& stopping);
+                      const std::atomic<bool>& stopping, Job* job = nullptr);
 
 }  // namespace pm::mover

@@ -3,12 +3,13 @@
 #include <cstring>
 #include <pm/cpp/failpoint.hpp>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "core/catalog/mutant.h"
 #include "core/observe/log.h"
-#include "core/plugin/host_services.h"
 #include "seal_job.h"
+#include "tier_call.h"
 
 namespace pm::mover {
 
@@ -21,14 +22,7 @@ constexpr std::uint32_t checks_max = 1;  // Checksums of what is committed: the 
 // memory were measured.
 constexpr std::uint64_t large_bytes = 8 << 20;
 
-pm_call_context_t no_deadline() {
-  pm_call_context_t context{};
-  context.size = sizeof context;
-  return context;
-}
-
-catalog::Outcome outcome_of(pm_status_t code) {
-  const Status status = take_error(code);
+catalog::Outcome outcome_of(const Status& status) {
   return {static_cast<std::int32_t>(status.code()), status.message()};
 }
 
@@ -38,108 +32,256 @@ struct AllocateAnswer {
 };
 
 AllocateAnswer allocate_on(TierObject& object, const catalog::Object& wanted,
-                           catalog::Layout layout, std::uint32_t owner_uid, std::uint32_t flags) {
-  const pm_call_context_t context = no_deadline();
+                           catalog::Layout layout, std::uint32_t owner_uid, std::uint32_t flags,
+                           Job* job) {
   pm_allocate_options_t options{};
   options.size = sizeof options;
   options.flags = flags | (layout == catalog::Layout::slab ? std::uint32_t{PM_ALLOCATE_SLAB} : 0u);
   options.owner_uid = owner_uid;
   pm_allocation_t allocation{};
   allocation.size = sizeof allocation;
-  const pm_status_t code = object.tier->allocate(object.tier, &context, &object.id, wanted.length,
-                                                 &options, &allocation);
+  const Status status =
+      call_tier(job, object.link, wanted.length, Repeat::when_transient,
+                [&](const pm_call_context_t* context) {
+                  return object.tier->allocate(object.tier, context, &object.id, wanted.length,
+                                               &options, &allocation);
+                });
   AllocateAnswer answer;
-  answer.outcome = outcome_of(code);
-  if (code != PM_OK) return answer;
+  answer.outcome = outcome_of(status);
+  if (!status.ok()) return answer;
   object.cookie = allocation.cookie;
   answer.cookie.length = allocation.cookie.length;
   std::memcpy(answer.cookie.bytes.data(), allocation.cookie.bytes, allocation.cookie.length);
+  if (job != nullptr) job->note_made(answer.cookie);
   return answer;
+}
+
+Status remove_on(const TierObject& object, std::uint64_t length, Job* job) {
+  return call_tier(
+      job, object.link, length, Repeat::when_transient, [&](const pm_call_context_t* context) {
+        return object.tier->remove(object.tier, context, &object.id, &object.cookie, length);
+      });
+}
+
+// What is to be said of an effect whose call was given up, and which objects it has in hand.
+
+catalog::Command given_up(const catalog::AllocateEffect& effect, const catalog::Outcome& outcome) {
+  const bool remains = !catalog::is_planted(catalog::Mutant::given_up_allocation_is_forgotten);
+  return catalog::Allocated{effect.operation, outcome, {}, remains};
+}
+catalog::Command given_up(const catalog::SealEffect& effect, const catalog::Outcome& outcome) {
+  return catalog::Sealed{effect.operation, outcome};
+}
+catalog::Command given_up(const catalog::MoveEffect& effect, const catalog::Outcome& outcome) {
+  catalog::Moved report;
+  report.operation = effect.operation;
+  report.outcome = outcome;
+  report.target_remains = true;
+  return report;
+}
+catalog::Command given_up(const catalog::RemoveEffect& effect, const catalog::Outcome& outcome) {
+  return catalog::Removed{effect.object.generation, outcome};
+}
+
+template <typename Effect>
+Jobs::Plan plan_of(const Effect& effect) {
+  Jobs::Plan plan;
+  plan.objects = {effect.object.generation};
+  if (std::is_same_v<Effect, catalog::AllocateEffect>) plan.target = effect.object.generation;
+  return plan;
+}
+Jobs::Plan plan_of(const catalog::MoveEffect& effect) {
+  Jobs::Plan plan;
+  plan.objects = {effect.source.generation, effect.target.generation};
+  plan.target = effect.target.generation;
+  return plan;
 }
 
 }  // namespace
 
 Mover::Mover(const std::vector<MoverTier>& tiers,
-             std::function<void(const catalog::Command&)> report, const MakeWorkers& make_workers)
-    : report_(std::move(report)) {
+             std::function<void(const catalog::Command&)> report, const MoverOptions& options)
+    : options_(options), jobs_(options.now_ns, options.has_watch), report_(std::move(report)) {
+  const MakeWorkers& make_workers = options.make_workers;
   for (const MoverTier& setup : tiers) {
     pm_tier_info_t info{};
     info.size = sizeof info;
     setup.tier->get_info(setup.tier, &info);
-    tiers_.push_back(
-        {setup.tier, info.inline_bytes_max, make_workers(setup.workers, Priority::normal),
-         make_workers(checks_max, Priority::normal), make_workers(moves_max, Priority::normal),
-         std::make_unique<Background>(make_workers(moves_max, Priority::idle)),
-         make_workers(1, Priority::low)});
+    Tier& tier = tiers_.emplace_back();
+    tier.health = std::make_unique<TierHealth>(
+        setup.health, options.now_ns,
+        [this, &tier](const TierHealth::Change& change) { change_health(tier, change); });
+    tier.link = {setup.tier, setup.name, tier.health.get()};
+    tier.index = static_cast<catalog::TierIndex>(tiers_.size() - 1);
+    tier.inline_bytes_max = info.inline_bytes_max;
+    tier.workers = make_workers(setup.workers, Priority::normal);
+    tier.checkers = make_workers(checks_max, Priority::normal);
+    tier.movers = make_workers(moves_max, Priority::normal);
+    tier.copiers = std::make_unique<Background>(make_workers(moves_max, Priority::idle));
+    tier.removers = make_workers(1, Priority::low);
   }
+  if (options.has_watch) watch_ = std::thread([this] { watch(); });
 }
 
 Mover::~Mover() { stop(); }
 
 void Mover::stop() {
   stopping_.store(true);
+  jobs_.hurry();
   // Each hands jobs to those below it.
   for (Tier& tier : tiers_) tier.movers->stop();
   for (Tier& tier : tiers_) tier.copiers->pool->stop();
   for (Tier& tier : tiers_) tier.removers->stop();
   for (Tier& tier : tiers_) tier.checkers->stop();
   for (Tier& tier : tiers_) tier.workers->stop();
+  {
+    const std::lock_guard lock(watch_mutex_);
+    watch_stops_ = true;
+  }
+  watch_changed_.notify_one();
+  if (watch_.joinable()) watch_.join();
 }
 
 bool Mover::is_inline(const catalog::Object& object) const {
   return object.length <= tiers_[object.tier].inline_bytes_max;
 }
 
+TierObject Mover::tier_object(const catalog::Object& object) const {
+  const TierLink& link = tiers_[object.tier].link;
+  TierObject result = mover::tier_object(link.tier, object);
+  result.link = &link;
+  return result;
+}
+
+template <typename Effect>
+void Mover::add_job(Workers& pool, const Effect& effect,
+                    void (Mover::*method)(const Effect&, Job*)) {
+  pool.add([this, &pool, effect, method] {
+    Jobs::Plan plan = plan_of(effect);
+    plan.pool = &pool;
+    plan.on_abandoned = [this, effect](const catalog::Outcome& outcome) {
+      report_(given_up(effect, outcome));
+    };
+    const std::shared_ptr<Job> job = jobs_.begin(std::move(plan));
+    (this->*method)(effect, job.get());
+  });
+}
+
 void Mover::run(catalog::Effect effect) {
   if (const auto* allocation = std::get_if<catalog::AllocateEffect>(&effect)) {
-    if (is_inline(allocation->object)) return allocate(*allocation);
-    tiers_[allocation->object.tier].workers->add(
-        [this, effect = *allocation] { allocate(effect); });
+    if (is_inline(allocation->object)) return allocate(*allocation, nullptr);
+    add_job(*tiers_[allocation->object.tier].workers, *allocation, &Mover::allocate);
   } else if (const auto* sealing = std::get_if<catalog::SealEffect>(&effect)) {
     Tier& tier = tiers_[sealing->object.tier];
     const bool checked = sealing->checksum.checksum.kind != catalog::ChecksumKind::none;
     const bool reads = checked || sealing->uploaded;
-    if (!reads && is_inline(sealing->object)) return seal(*sealing);
-    (reads ? tier.checkers : tier.workers)->add([this, effect = *sealing] { seal(effect); });
+    if (!reads && is_inline(sealing->object)) return seal(*sealing, nullptr);
+    add_job(reads ? *tier.checkers : *tier.workers, *sealing, &Mover::seal);
   } else if (const auto* moving = std::get_if<catalog::MoveEffect>(&effect)) {
-    tiers_[moving->target.tier].movers->add([this, effect = *moving] { move(effect); });
+    add_job(*tiers_[moving->target.tier].movers, *moving, &Mover::move);
   } else if (const auto* removal = std::get_if<catalog::RemoveEffect>(&effect)) {
-    remove(*removal);
+    start_removal(*removal);
   }
 }
 
-void Mover::allocate(const catalog::AllocateEffect& effect) {
+// Why nothing is put on the tier now.
+Status Mover::service_of(const Tier& tier) const {
+  if (!tier.health->is_degraded()) return {};
+  return {Code::unavailable, "the tier " + tier.link.name + " is out of service"};
+}
+
+// The job has done what it could. True: it reports.
+bool Mover::end(Job& job, pm_status_t seal_code, catalog::TierIndex tier) {
+  std::vector<catalog::RemoveEffect> removals;
+  const bool reports = jobs_.end(job, removals);
+  // Nobody hears of this seal any more, but it tells of all that the tier was given.
+  if (!reports && seal_code == PM_DATA_LOSS) {
+    catalog::TierHealth failure;
+    failure.tier = tier;
+    failure.sync_failed = true;
+    report_(failure);
+  }
+  for (const catalog::RemoveEffect& removal : removals) start_removal(removal);
+  return reports;
+}
+
+// What is done on the caller's thread cannot wait: workers do it again.
+bool Mover::may_repeat_later(const catalog::Object& object, const catalog::Outcome& outcome,
+                             Job* job) {
+  const TierHealth& health = *tiers_[object.tier].health;
+  return job == nullptr && is_transient(static_cast<Code>(outcome.code)) && !health.is_degraded() &&
+         tiers_[object.tier].health->may_repeat();
+}
+
+void Mover::allocate(const catalog::AllocateEffect& effect, Job* job) {
   PM_FAILPOINT("mover.before_allocate");
-  TierObject object = tier_object(tiers_[effect.object.tier].tier, effect.object);
-  AllocateAnswer answer = allocate_on(object, effect.object, effect.layout, effect.owner_uid, 0);
-  PM_FAILPOINT("mover.after_allocate");
+  Tier& tier = tiers_[effect.object.tier];
+  AllocateAnswer answer;
+  answer.outcome = outcome_of(service_of(tier));
+  if (answer.outcome.ok()) {
+    TierObject object = tier_object(effect.object);
+    answer = allocate_on(object, effect.object, effect.layout, effect.owner_uid, 0, job);
+    PM_FAILPOINT("mover.after_allocate");
+  }
+  if (may_repeat_later(effect.object, answer.outcome, job)) {
+    return add_job(*tier.workers, effect, &Mover::allocate);
+  }
+  if (job != nullptr && !end(*job, PM_OK, tier.index)) return;
   report_(catalog::Allocated{effect.operation, std::move(answer.outcome), answer.cookie});
 }
 
-void Mover::seal(const catalog::SealEffect& effect) {
-  const TierObject object = tier_object(tiers_[effect.object.tier].tier, effect.object);
-  report_(seal_object(object, effect, stopping_));
+void Mover::seal(const catalog::SealEffect& effect, Job* job) {
+  Tier& tier = tiers_[effect.object.tier];
+  Status obstacle = service_of(tier);
+  if (obstacle.ok() && jobs_.is_held(effect.object.generation)) {
+    obstacle = {Code::unavailable, "an earlier call about the object still hangs"};
+  }
+  catalog::Sealed report;
+  report.operation = effect.operation;
+  report.outcome = outcome_of(obstacle);
+  if (obstacle.ok()) {
+    report = seal_object(tier_object(effect.object), effect, stopping_, job);
+  }
+  if (may_repeat_later(effect.object, report.outcome, job)) {
+    return add_job(*tier.workers, effect, &Mover::seal);
+  }
+  if (job != nullptr && !end(*job, report.outcome.code, tier.index)) return;
+  report_(report);
 }
 
 // Not at once even where it takes no time: nobody waits for it.
-void Mover::remove(const catalog::RemoveEffect& effect) {
-  Tier& tier = tiers_[effect.object.tier];
-  if (effect.object.length < large_bytes || stopping_.load()) {
-    tier.workers->add([this, effect] { report_removed(effect, remove_copy(effect)); });
-    return;
-  }
-  tier.removers->add([this, effect, &tier] {
-    tier.workers->add(
-        [this, effect, outcome = remove_copy(effect)] { report_removed(effect, outcome); });
-  });
+void Mover::start_removal(const catalog::RemoveEffect& effect) {
+  catalog::RemoveEffect removal = effect;
+  if (jobs_.hold(removal) || park(removal)) return;
+  Tier& tier = tiers_[removal.object.tier];
+  const bool is_large = removal.object.length >= large_bytes && !stopping_.load();
+  add_job(is_large ? *tier.removers : *tier.workers, removal, &Mover::remove);
 }
 
-catalog::Outcome Mover::remove_copy(const catalog::RemoveEffect& effect) const {
+// True: it waits until the tier works again.
+bool Mover::park(const catalog::RemoveEffect& removal) {
+  Tier& tier = tiers_[removal.object.tier];
+  if (!tier.health->is_degraded()) return false;
+  const std::lock_guard lock(tier.mutex);
+  if (!tier.health->is_degraded()) return false;
+  tier.parked.push_back(removal);
+  return true;
+}
+
+void Mover::remove(const catalog::RemoveEffect& effect, Job* job) {
+  Tier& tier = tiers_[effect.object.tier];
+  if (park(effect)) {
+    end(*job, PM_OK, tier.index);
+    return;
+  }
   PM_FAILPOINT("mover.before_remove");
-  const TierObject object = tier_object(tiers_[effect.object.tier].tier, effect.object);
-  const pm_call_context_t context = no_deadline();
-  return outcome_of(
-      object.tier->remove(object.tier, &context, &object.id, &object.cookie, effect.object.length));
+  const Status status = remove_on(tier_object(effect.object), effect.object.length, job);
+  if (!end(*job, PM_OK, tier.index)) return;
+  if (status.ok() || status.code() == Code::not_found) {
+    jobs_.note_removed(effect.object.generation);
+  }
+  if (effect.object.length < large_bytes) return report_removed(effect, outcome_of(status));
+  tier.workers->add([this, effect, status] { report_removed(effect, outcome_of(status)); });
 }
 
 void Mover::report_removed(const catalog::RemoveEffect& effect, const catalog::Outcome& outcome) {
@@ -149,52 +291,65 @@ void Mover::report_removed(const catalog::RemoveEffect& effect, const catalog::O
 
 // A source that seems bad is read once more: one bad read must not cost a payload its last copy.
 CopyResult Mover::copy(const TierObject& source, const TierObject& target,
-                       const catalog::MoveEffect& effect) {
+                       const catalog::MoveEffect& effect, Job* job) {
   Background& background = *tiers_[effect.target.tier].copiers;
   CopyResult copied =
-      copy_bytes(source, target, effect.source.length, effect.checksum, background, stopping_);
-  if (!copied.source_is_bad) return copied;
+      copy_bytes(source, target, effect.source.length, effect.checksum, background, stopping_, job);
+  if (!copied.source_is_bad || job->is_abandoned()) return copied;
   log::warn("mover", "a copy reads badly and is read again: " + copied.status.message());
-  return copy_bytes(source, target, effect.source.length, effect.checksum, background, stopping_);
+  return copy_bytes(source, target, effect.source.length, effect.checksum, background, stopping_,
+                    job);
 }
 
 // Allocate, copy, seal. When that fails, what there is of the target is removed at once, or later
 // if that fails, too.
-void Mover::move(const catalog::MoveEffect& effect) {
+void Mover::move(const catalog::MoveEffect& effect, Job* job) {
   PM_FAILPOINT("mover.before_move");
+  Tier& below = tiers_[effect.target.tier];
   catalog::Moved report;
   report.operation = effect.operation;
-  const TierObject source = tier_object(tiers_[effect.source.tier].tier, effect.source);
-  TierObject target = tier_object(tiers_[effect.target.tier].tier, effect.target);
-  AllocateAnswer allocated =
-      allocate_on(target, effect.target, effect.layout, effect.owner_uid, PM_ALLOCATE_HOST_WRITES);
+  const TierObject source = tier_object(effect.source);
+  TierObject target = tier_object(effect.target);
+  Status status = service_of(below);
+  if (!source.link->health->may_call()) {
+    status = {Code::unavailable, "the tier " + source.link->name + " hangs"};
+  }
+  AllocateAnswer allocated;
+  allocated.outcome = outcome_of(status);
+  if (status.ok()) {
+    allocated = allocate_on(target, effect.target, effect.layout, effect.owner_uid,
+                            PM_ALLOCATE_HOST_WRITES, job);
+  }
   report.outcome = std::move(allocated.outcome);
   report.cookie = allocated.cookie;
-  if (!report.outcome.ok()) return report_(report);
+  if (!report.outcome.ok()) {
+    if (end(*job, PM_OK, below.index)) report_(report);
+    return;
+  }
   PM_FAILPOINT("mover.after_reserve");
-  const CopyResult copied = copy(source, target, effect);
+  const CopyResult copied = copy(source, target, effect, job);
   PM_FAILPOINT("mover.after_copy");
-  const pm_call_context_t context = no_deadline();
   const bool is_copied =
       copied.status.ok() || catalog::is_planted(catalog::Mutant::failed_copy_is_reported_good);
+  pm_status_t sealed = PM_OK;
   if (!is_copied) {
-    report.outcome = {static_cast<std::int32_t>(copied.status.code()), copied.status.message()};
+    report.outcome = outcome_of(copied.status);
     report.source_is_bad = copied.source_is_bad;
   } else {
     report.checksum = copied.checksum;
     PM_FAILPOINT("mover.before_seal");
     if (!catalog::is_planted(catalog::Mutant::moved_copy_is_not_sealed)) {
-      report.outcome = outcome_of(target.tier->seal(target.tier, &context, &target.id,
-                                                    &target.cookie, effect.target.length));
+      report.outcome = outcome_of(seal_on(target, effect.target.length, job));
+      sealed = report.outcome.code;
     }
     PM_FAILPOINT("mover.after_seal");
   }
   if (!report.outcome.ok()) {
-    const Status removed = take_error(target.tier->remove(target.tier, &context, &target.id,
-                                                          &target.cookie, effect.target.length));
+    const Status removed = remove_on(target, effect.target.length, job);
     report.target_remains = !removed.ok() && removed.code() != Code::not_found &&
                             !catalog::is_planted(catalog::Mutant::half_made_copy_is_forgotten);
   }
+  if (!end(*job, sealed, below.index)) return;
   const bool is_told =
       report.outcome.ok() || !catalog::is_planted(catalog::Mutant::failed_move_is_not_reported);
   if (!is_told) return;

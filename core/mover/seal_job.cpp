@@ -9,7 +9,7 @@
 #include <string>
 
 #include "checksum.h"
-#include "core/plugin/host_services.h"
+#include "tier_call.h"
 
 namespace pm::mover {
 
@@ -18,12 +18,6 @@ namespace {
 constexpr std::uint64_t chunk_bytes_min = 64 << 10;
 constexpr std::uint64_t chunk_bytes_max = 4 << 20;
 constexpr std::size_t alignment = 4096;
-
-pm_call_context_t no_deadline() {
-  pm_call_context_t context{};
-  context.size = sizeof context;
-  return context;
-}
 
 catalog::Outcome outcome_of(const Status& status) {
   return {static_cast<std::int32_t>(status.code()), status.message()};
@@ -35,22 +29,23 @@ Status wrong_length(std::uint64_t length, const char* what) {
 }
 
 Result<std::uint64_t> read_some(const TierObject& object, std::uint64_t offset, void* target,
-                                std::uint64_t length) {
-  const pm_call_context_t context = no_deadline();
+                                std::uint64_t length, Job* job) {
   std::uint64_t count = 0;
-  const pm_status_t code = object.tier->read(object.tier, &context, &object.id, &object.cookie,
-                                             offset, target, length, &count);
-  Status status = take_error(code);
-  if (code == PM_OK) return count;
+  Status status = call_tier(
+      job, object.link, length, Repeat::when_transient, [&](const pm_call_context_t* context) {
+        return object.tier->read(object.tier, context, &object.id, &object.cookie, offset, target,
+                                 length, &count);
+      });
+  if (status.ok()) return count;
   // Of bytes that may not be sealed yet it only says that somebody shortened them.
-  if (code != PM_DATA_LOSS) return status;
+  if (status.code() != Code::data_loss) return status;
   return Status(Code::failed_precondition, status.message());
 }
 
 // Reads the object's first `length` bytes; it must have so many.
 Result<catalog::Checksum> checksum_of(const TierObject& object, std::uint64_t length,
-                                      catalog::ChecksumKind kind,
-                                      const std::atomic<bool>& stopping) {
+                                      catalog::ChecksumKind kind, const std::atomic<bool>& stopping,
+                                      Job* job) {
   pm_tier_info_t info{};
   info.size = sizeof info;
   object.tier->get_info(object.tier, &info);
@@ -64,7 +59,7 @@ Result<catalog::Checksum> checksum_of(const TierObject& object, std::uint64_t le
   for (std::uint64_t offset = 0; offset < length; offset += chunk) {
     if (stopping.load()) return Status(Code::cancelled, "the host is stopping");
     const std::uint64_t step = std::min(chunk, length - offset);
-    const auto count = read_some(object, offset, buffer.get(), step);
+    const auto count = read_some(object, offset, buffer.get(), step, job);
     if (!count.ok()) return count.status();
     if (*count != step) return wrong_length(length, "fewer");
     hasher.add(buffer.get(), step);
@@ -74,63 +69,69 @@ Result<catalog::Checksum> checksum_of(const TierObject& object, std::uint64_t le
 }
 
 // What was uploaded may be shorter than what was allocated, if the tier can say so.
-Status take_uploaded_length(const TierObject& object, std::uint64_t allocated,
-                            std::uint64_t length) {
+Status take_uploaded_length(const TierObject& object, std::uint64_t allocated, std::uint64_t length,
+                            Job* job) {
   const auto* upload =
       static_cast<const pm_tier_upload_t*>(object.tier->get_extension(object.tier, PM_TIER_UPLOAD));
   if (upload == nullptr) {
     return {Code::failed_precondition, "the tier takes only objects of the length allocated, " +
                                            std::to_string(allocated) + " bytes"};
   }
-  const pm_call_context_t context = no_deadline();
-  return take_error(
-      upload->set_length(object.tier, &context, &object.id, &object.cookie, allocated, length));
+  return call_tier(job, object.link, length, Repeat::never, [&](const pm_call_context_t* context) {
+    return upload->set_length(object.tier, context, &object.id, &object.cookie, allocated, length);
+  });
 }
 
 // True: as demanded.
 Result<bool> verify(const TierObject& object, const catalog::SealEffect& effect,
-                    const std::atomic<bool>& stopping) {
+                    const std::atomic<bool>& stopping, Job* job) {
   if (effect.uploaded) {
     char beyond = 0;
-    const auto count = read_some(object, effect.length, &beyond, 1);
+    const auto count = read_some(object, effect.length, &beyond, 1, job);
     if (!count.ok() && count.status().code() != Code::out_of_range) return count.status();
     if (count.ok() && *count != 0) return wrong_length(effect.length, "more");
   }
   const catalog::Checksum& wanted = effect.checksum.checksum;
-  const auto found = checksum_of(object, effect.length, wanted.kind, stopping);
+  const auto found = checksum_of(object, effect.length, wanted.kind, stopping, job);
   if (!found.ok()) return found.status();
   return *found == wanted;
 }
 
 }  // namespace
 
+Status seal_on(const TierObject& object, std::uint64_t length, Job* job) {
+  return call_tier(
+      job, object.link, length, Repeat::when_transient, [&](const pm_call_context_t* context) {
+        return object.tier->seal(object.tier, context, &object.id, &object.cookie, length);
+      });
+}
+
 catalog::Sealed seal_object(const TierObject& object, const catalog::SealEffect& effect,
-                            const std::atomic<bool>& stopping) {
+                            const std::atomic<bool>& stopping, Job* job) {
   catalog::Sealed report;
   report.operation = effect.operation;
   const catalog::ChecksumDemand& demand = effect.checksum;
   if (demand.has_value) {
-    const auto equal = verify(object, effect, stopping);
+    const auto equal = verify(object, effect, stopping, job);
     report.outcome = outcome_of(equal.status());
     report.checksum_differs = equal.ok() && !*equal;
     if (!report.outcome.ok() || report.checksum_differs) return report;
     report.checksum = demand.checksum;
   }
   if (effect.length != effect.object.length) {
-    report.outcome = outcome_of(take_uploaded_length(object, effect.object.length, effect.length));
+    report.outcome =
+        outcome_of(take_uploaded_length(object, effect.object.length, effect.length, job));
     if (!report.outcome.ok()) return report;
     report.length = effect.length;
   }
-  const pm_call_context_t context = no_deadline();
   PM_FAILPOINT("mover.before_seal");
-  report.outcome = outcome_of(take_error(
-      object.tier->seal(object.tier, &context, &object.id, &object.cookie, effect.length)));
+  report.outcome = outcome_of(seal_on(object, effect.length, job));
   PM_FAILPOINT("mover.after_seal");
   if (!report.outcome.ok() || demand.has_value ||
       demand.checksum.kind == catalog::ChecksumKind::none) {
     return report;
   }
-  const auto computed = checksum_of(object, effect.length, demand.checksum.kind, stopping);
+  const auto computed = checksum_of(object, effect.length, demand.checksum.kind, stopping, job);
   report.outcome = outcome_of(computed.status());
   if (computed.ok()) report.checksum = *computed;
   return report;

@@ -9,8 +9,12 @@ namespace pm::mover {
 
 // Seals an object as the effect says, and computes or verifies the checksum that it demands:
 // verifies before it seals, so that a writer can mend what it wrote, and computes after, when
-// nobody can open the object for writing any more. Stops soon when `stopping` turns true. [worker]
+// nobody can open the object for writing any more. Stops soon when `stopping` turns true. Without a
+// job (NULL) nothing may block. [worker]
 catalog::Sealed seal_object(const TierObject& object, const catalog::SealEffect& effect,
-                            const std::atomic<bool>& stopping);
+                            const std::atomic<bool>& stopping, Job* job = nullptr);
+
+// The tier's seal alone.
+Status seal_on(const TierObject& object, std::uint64_t length, Job* job);
 
 }  // namespace pm::mover

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <future>
 #include <utility>
 
@@ -28,10 +29,9 @@ void take_priority(Priority priority) {
 
 }  // namespace
 
-WorkerPool::WorkerPool(std::uint32_t threads, Priority priority) {
-  for (std::uint32_t index = 0; index < threads; ++index) {
-    threads_.emplace_back([this, priority] { run(priority); });
-  }
+WorkerPool::WorkerPool(std::uint32_t threads, Priority priority) : priority_(priority) {
+  const std::lock_guard lock(mutex_);
+  for (std::uint32_t index = 0; index < threads; ++index) start_thread_locked();
 }
 
 WorkerPool::~WorkerPool() { stop(); }
@@ -63,13 +63,42 @@ void WorkerPool::stop() {
     stopping_ = true;
   }
   changed_.notify_all();
-  for (std::thread& thread : threads_) {
-    if (thread.joinable()) thread.join();
+  // Those that end by themselves change the lists meanwhile.
+  while (true) {
+    std::thread thread;
+    {
+      const std::lock_guard lock(mutex_);
+      std::vector<std::thread>& threads = ended_.empty() ? threads_ : ended_;
+      if (threads.empty()) return;
+      thread = std::move(threads.back());
+      threads.pop_back();
+    }
+    thread.join();
   }
 }
 
-void WorkerPool::run(Priority priority) {
-  take_priority(priority);
+void WorkerPool::start_thread_locked() {
+  threads_.emplace_back([this] { run(); });
+}
+
+void WorkerPool::retire_one() {
+  const std::lock_guard lock(mutex_);
+  ++surplus_;
+}
+
+void WorkerPool::add_one() {
+  std::vector<std::thread> ended;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    start_thread_locked();
+    ended.swap(ended_);
+  }
+  for (std::thread& thread : ended) thread.join();
+}
+
+void WorkerPool::run() {
+  take_priority(priority_);
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
@@ -78,7 +107,17 @@ void WorkerPool::run(Priority priority) {
     jobs_.pop_front();
     lock.unlock();
     job();
+    job = nullptr;
     lock.lock();
+    if (surplus_ == 0) continue;
+    --surplus_;
+    const auto own = std::find_if(threads_.begin(), threads_.end(), [](const std::thread& thread) {
+      return thread.get_id() == std::this_thread::get_id();
+    });
+    if (own == threads_.end()) return;  // It is being joined.
+    ended_.push_back(std::move(*own));
+    threads_.erase(own);
+    return;
   }
 }
 

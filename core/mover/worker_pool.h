@@ -26,6 +26,10 @@ class Workers {
   virtual void add(std::function<void()> job) = 0;
   // Does what is queued, also what the jobs add, and nothing after it.
   virtual void stop() = 0;
+  // A job does not come back: one thread more takes the place of its own.
+  virtual void add_one() = 0;
+  // It has come back: one thread ends after its job.
+  virtual void retire_one() = 0;
 
   // Waits until the job is done.
   void run_there(const std::function<void()>& job);
@@ -46,15 +50,21 @@ class WorkerPool final : public Workers {
 
   void add(std::function<void()> job) override;
   void stop() override;
+  void add_one() override;
+  void retire_one() override;
 
  private:
-  void run(Priority priority);
+  void start_thread_locked();
+  void run();
 
+  const Priority priority_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> jobs_;
   bool stopping_ = false;
+  std::uint32_t surplus_ = 0;  // So many threads end after their job.
   std::vector<std::thread> threads_;
+  std::vector<std::thread> ended_;  // Or about to.
 };
 
 }  // namespace pm::mover

@@ -80,6 +80,14 @@ Result<Instance<Abi>> Instance<Abi>::create(const PluginLibrary& library, std::s
   return Instance(std::move(services), Owned(abi));
 }
 
+bool keeps_durably(const Tier& tier) {
+  constexpr std::uint32_t durable = PM_TIER_KEEPS_BYTES | PM_TIER_SURVIVES_POWER;
+  pm_tier_info_t info{};
+  info.size = sizeof info;
+  tier->get_info(tier.get(), &info);
+  return (info.traits & durable) == durable;
+}
+
 template class Instance<pm_tier_t>;
 template class Instance<pm_repository_t>;
 template class Instance<pm_frontend_t>;

@@ -57,6 +57,9 @@ using Tier = Instance<pm_tier_t>;
 using Repository = Instance<pm_repository_t>;
 using Frontend = Instance<pm_frontend_t>;
 
+// True: the tier keeps bytes, and they survive loss of power.
+bool keeps_durably(const Tier& tier);
+
 extern template class Instance<pm_tier_t>;
 extern template class Instance<pm_repository_t>;
 extern template class Instance<pm_frontend_t>;

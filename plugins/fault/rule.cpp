@@ -200,7 +200,13 @@ void read_effect(Reader& reader, Rule& rule, Operations operations) {
     }
     case Kind::short_read: rule.count_max = reader.number("count_max", 0); return;
     case Kind::corrupt: rule.offset_bytes = reader.number("offset_bytes", 0); return;
-    case Kind::hang: return;
+    case Kind::hang: {
+      const json::value* deaf = reader.find("ignores_deadline");
+      if (deaf == nullptr) return;
+      if (!deaf->is_bool()) return reader.refuse("ignores_deadline", "must be true or false");
+      rule.ignores_deadline = deaf->get_bool();
+      return;
+    }
   }
 }
 

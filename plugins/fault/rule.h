@@ -59,6 +59,7 @@ struct Rule {
   bool after = false;                         // error: when all has been done.
   std::uint64_t used_bytes_max = 0;           // full: as charged, what the medium holds.
   std::uint64_t latency_ms = 0;               // latency
+  bool ignores_deadline = false;              // hang: goes on when nobody waits any more.
   std::optional<std::uint64_t> count_max;     // short_read: bytes, or records of a scan.
   std::optional<std::uint64_t> offset_bytes;  // corrupt: within the call's range; none: drawn.
 

@@ -140,7 +140,10 @@ void Schedule::add(const Rule& rule, Counted& counted, std::size_t operation,
   const std::string name = operations_[operation].name;
   switch (rule.kind) {
     case Kind::latency: decision.latency_ms += rule.latency_ms; return;
-    case Kind::hang: decision.hangs = true; return;
+    case Kind::hang:
+      decision.hangs = true;
+      decision.ignores_deadline = decision.ignores_deadline || rule.ignores_deadline;
+      return;
     case Kind::error:
       if (!decision.failure) {
         decision.failure = {
@@ -208,10 +211,11 @@ Status Schedule::wait(const Decision& decision, const pm_call_context_t* context
     const std::uint64_t now_ns = monotonic_now_ns();
     const bool is_late = decision.latency_ms != 0 && now_ns < end_ns;
     if (!is_late && !hangs_on(decision)) return {};
-    if (context != nullptr && context->is_cancelled != nullptr && context->is_cancelled(context)) {
+    const bool listens = context != nullptr && !decision.ignores_deadline;
+    if (listens && context->is_cancelled != nullptr && context->is_cancelled(context)) {
       return {Code::cancelled, "nobody waits for the call any more"};
     }
-    if (context != nullptr && context->deadline_ns != 0 && now_ns >= context->deadline_ns) {
+    if (listens && context->deadline_ns != 0 && now_ns >= context->deadline_ns) {
       return {Code::deadline_exceeded, "the call's deadline has passed"};
     }
     std::chrono::nanoseconds pause = look_interval;

@@ -50,6 +50,7 @@ struct Decision {
 
   std::uint64_t latency_ms = 0;
   bool hangs = false;
+  bool ignores_deadline = false;
   std::optional<Failure> failure;
   std::optional<Full> full;
   std::optional<ShortRead> short_read;

@@ -336,7 +336,7 @@ Status DiskTier::seal(const pm_object_id_t& object, std::uint64_t length) {
   if (!file.ok()) {
     const auto sealed = length_of_sealed(object);
     if (!sealed.ok() || *sealed != length) return file.status();
-    return {Code::failed_precondition, root_->absolute_path(object, true) + " is sealed already"};
+    return seal_again(object, *bucket);
   }
   PM_TRY(check_unsealed_file(bucket->get(), object, (*file)->cached(), length));
   const Status status = make_sealed(object, *bucket, (*file)->cached());
@@ -345,6 +345,15 @@ Status DiskTier::seal(const pm_object_id_t& object, std::uint64_t length) {
   if (status.code() == Code::data_loss)
     unsealed_.set_sync_failure(object, length, status.message());
   return status;
+}
+
+// Whoever asks did not hear of the first time; who still had the file open may have written on.
+Status DiskTier::seal_again(const pm_object_id_t& object, const Descriptor& bucket) {
+  auto file = File::open(*root_, object, true, direct_);
+  if (!file.ok()) return file.status();
+  PM_TRY(sync((*file)->cached(), root_->absolute_path(object, true)));
+  PM_TRY(root_->sync_bucket_names(object));
+  return sync(bucket.get(), root_->path() + "/" + bucket_name(bucket_of(object)));
 }
 
 Status DiskTier::set_length(const pm_object_id_t& object, std::uint64_t allocated,

@@ -71,6 +71,7 @@ class DiskTier {
               void* data, std::uint64_t length, std::uint64_t* count) const;
   Status check_unsealed_file(int bucket, const pm_object_id_t& object, int fd,
                              std::uint64_t length) const;
+  Status seal_again(const pm_object_id_t& object, const Descriptor& bucket);
   Status make_sealed(const pm_object_id_t& object, const Descriptor& bucket, int fd);
   Status missing(const pm_object_id_t& object) const;
   Result<std::uint64_t> length_of_sealed(const pm_object_id_t& object) const;

@@ -244,7 +244,7 @@ std::vector<CallVerb> host_verbs() {
        false,
        "tiers",
        {"name", "number", "rank", "plugin", "health", "payloads", "copies", "bytes_charged",
-        "bytes_capacity", "spill_to", "copies_bad"}},
+        "bytes_capacity", "spill_to", "copies_bad", "health_reason"}},
       {"scrub status",
        "",
        "show what looking for bit rot has found",

@@ -52,6 +52,8 @@ class SimEngine::QueuedWorkers final : public mover::Workers {
   explicit QueuedWorkers(SimEngine& engine) : engine_(engine) {}
   void add(std::function<void()> job) override { engine_.jobs_.push_back(std::move(job)); }
   void stop() override {}
+  void add_one() override {}
+  void retire_one() override {}
 
  private:
   SimEngine& engine_;
@@ -65,7 +67,8 @@ SimEngine::SimEngine(World& world, Trouble& trouble) : world_(world), trouble_(t
   for (std::size_t at = 0; at < world.tiers.size(); ++at) {
     names_.push_back("tier" + std::to_string(at));
     tiers.push_back(world.tiers[at]->abi());
-    mover_tiers.push_back({tiers.back(), 1});
+    mover_tiers.push_back(
+        {tiers.back(), 1, names_.back(), {hang_ns / 2, 5, second_ns / 2, 2 * second_ns}});
     tiers_to_scan_.push_back(at);
   }
   // An operator looks into a tier that failed, now and then.
@@ -77,9 +80,15 @@ SimEngine::SimEngine(World& world, Trouble& trouble) : world_(world), trouble_(t
     refusal_ = found.status().message();
     return;
   }
+  mover::MoverOptions mover;
+  mover.make_workers = [this](std::uint32_t, mover::Priority) {
+    return std::make_unique<QueuedWorkers>(*this);
+  };
+  mover.now_ns = [] { return sim_clocks.mono_ns; };
+  mover.has_watch = false;
+  mover.probe_generation = state.epoch << 40 | 1ULL << 39;
   mover_ = std::make_unique<mover::Mover>(
-      mover_tiers, [this](const catalog::Command& report) { reports_.push_back(report); },
-      [this](std::uint32_t, mover::Priority) { return std::make_unique<QueuedWorkers>(*this); });
+      mover_tiers, [this](const catalog::Command& report) { reports_.push_back(report); }, mover);
   ledger::JournalOptions options;
   options.runtime = {[] { return sim_clocks; }, false};
   ledger_ = std::make_unique<ledger::Ledger>(
@@ -117,6 +126,8 @@ bool SimEngine::deliver_a_report() {
 bool SimEngine::write_journal() {
   return ledger_->write_journal() != ledger::Journal::Written::nothing;
 }
+
+void SimEngine::look_after() { mover_->look_after(); }
 
 bool SimEngine::look_for_orphans() {
   if (tiers_to_scan_.empty()) return false;

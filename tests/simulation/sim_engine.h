@@ -22,6 +22,9 @@ namespace pm::simulation {
 // What the simulation reads instead of the machine's clocks.
 inline catalog::Clocks sim_clocks;
 
+// In this time, every call that was under way is given up.
+inline constexpr std::uint64_t hang_ns = 1'000'000'000;
+
 // What outlives the host.
 struct World {
   std::vector<std::unique_ptr<SimTier>> tiers;
@@ -59,6 +62,9 @@ class SimEngine {
   void scrub_all();
   // Reads one copy now, from its beginning to its end.
   void check_copy(const catalog::CopyToCheck& copy);
+
+  // Gives up calls that hang, and tries out tiers that are out of service.
+  void look_after();
 
   // The ledger said that the host must end.
   bool is_dead() const { return is_dead_; }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/mover/mover.h"
+
 namespace pm::simulation {
 
 SimTier::SimTier(const SimTierSetup& setup, Trouble& trouble) : setup_(setup), trouble_(trouble) {
@@ -17,28 +19,33 @@ SimTier::SimTier(const SimTierSetup& setup, Trouble& trouble) : setup_(setup), t
     info->capacity_bytes = setup.capacity_bytes;
     std::strcpy(info->fingerprint, "simulated");
   };
-  abi_.allocate = [](const pm_tier_t* tier, const pm_call_context_t*, const pm_object_id_t* id,
-                     std::uint64_t length, const pm_allocate_options_t*, pm_allocation_t* answer) {
+  abi_.allocate = [](const pm_tier_t* tier, const pm_call_context_t* context,
+                     const pm_object_id_t* id, std::uint64_t length, const pm_allocate_options_t*,
+                     pm_allocation_t* answer) {
     answer->bytes_charged = self(tier).charge(length);
-    return self(tier).allocate(*id, length);
+    return self(tier).allocate(context, *id, length);
   };
   abi_.adopt = [](const pm_tier_t* tier, const pm_object_id_t* id, const pm_cookie_t*,
                   std::uint64_t length, std::uint64_t* charged) {
     *charged = self(tier).charge(length);
     return self(tier).adopt(*id, length);
   };
-  abi_.read = [](const pm_tier_t* tier, const pm_call_context_t*, const pm_object_id_t* id,
+  abi_.read = [](const pm_tier_t* tier, const pm_call_context_t* context, const pm_object_id_t* id,
                  const pm_cookie_t*, std::uint64_t offset, void* target, std::uint64_t length,
                  std::uint64_t* count) {
-    return self(tier).read(*id, offset, target, length, count);
+    return self(tier).read(context, *id, offset, target, length, count);
   };
-  abi_.write = [](const pm_tier_t* tier, const pm_call_context_t*, const pm_object_id_t* id,
+  abi_.write = [](const pm_tier_t* tier, const pm_call_context_t* context, const pm_object_id_t* id,
                   const pm_cookie_t*, std::uint64_t offset, const void* source,
-                  std::uint64_t length) { return self(tier).write(*id, offset, source, length); };
-  abi_.seal = [](const pm_tier_t* tier, const pm_call_context_t*, const pm_object_id_t* id,
-                 const pm_cookie_t*, std::uint64_t length) { return self(tier).seal(*id, length); };
-  abi_.remove = [](const pm_tier_t* tier, const pm_call_context_t*, const pm_object_id_t* id,
-                   const pm_cookie_t*, std::uint64_t) { return self(tier).remove(*id); };
+                  std::uint64_t length) {
+    return self(tier).write(context, *id, offset, source, length);
+  };
+  abi_.seal = [](const pm_tier_t* tier, const pm_call_context_t* context, const pm_object_id_t* id,
+                 const pm_cookie_t*,
+                 std::uint64_t length) { return self(tier).seal(context, *id, length); };
+  abi_.remove = [](const pm_tier_t* tier, const pm_call_context_t* context,
+                   const pm_object_id_t* id, const pm_cookie_t*,
+                   std::uint64_t) { return self(tier).remove(context, *id); };
   enumerate_abi_.enumerate = [](const pm_tier_t* tier, const pm_call_context_t*,
                                 pm_on_tier_object_t on_object,
                                 void* data) { return self(tier).enumerate(on_object, data); };
@@ -66,21 +73,37 @@ void SimTier::accuse(const std::string& words) {
   if (violation_.empty()) violation_ = words;
 }
 
-pm_status_t SimTier::failure() {
+// Nobody counts what a tier is tried out with.
+std::uint64_t SimTier::charge_of(const pm_object_id_t& id, std::uint64_t length) const {
+  const bool is_probe =
+      std::memcmp(id.payload, mover::probe_payload.data(), sizeof id.payload) == 0;
+  return is_probe ? 0 : charge(length);
+}
+
+pm_status_t SimTier::failure(const pm_call_context_t* context) {
+  // Calls on the ledger's thread do not block.
+  if (context->host_data != nullptr) trouble_.hang();
+  if (!trouble_.is_on()) sick_calls_ = 0;
+  if (trouble_.strikes(Fault::tier_gets_sick, 2'000)) sick_calls_ = 5 + trouble_.dice().pick(30);
+  if (sick_calls_ > 0) {
+    --sick_calls_;
+    return trouble_.dice().one_in(2) ? PM_UNAVAILABLE : PM_INTERNAL;
+  }
   if (trouble_.strikes(Fault::tier_is_full, 100)) return PM_RESOURCE_EXHAUSTED;
   if (trouble_.strikes(Fault::tier_fails, 150)) return PM_UNAVAILABLE;
   return PM_OK;
 }
 
-pm_status_t SimTier::allocate(const pm_object_id_t& id, std::uint64_t length) {
+pm_status_t SimTier::allocate(const pm_call_context_t* context, const pm_object_id_t& id,
+                              std::uint64_t length) {
   trouble_.before_call();
-  if (const pm_status_t code = failure(); code != PM_OK) return code;
+  if (const pm_status_t code = failure(context); code != PM_OK) return code;
   if (objects_.contains(id.generation)) accuse("allocates a generation twice");
-  if (used_bytes_ + charge(length) > setup_.capacity_bytes) {
+  if (used_bytes_ + charge_of(id, length) > setup_.capacity_bytes) {
     if (known_) accuse("S4: allocates more than the tier has");
     return PM_RESOURCE_EXHAUSTED;
   }
-  used_bytes_ += charge(length);
+  used_bytes_ += charge_of(id, length);
   objects_[id.generation] = {id, std::string(length, '\x5d'), false};
   trouble_.after_call();
   return PM_OK;
@@ -92,10 +115,11 @@ pm_status_t SimTier::adopt(const pm_object_id_t& id, std::uint64_t length) {
                                                                                : PM_NOT_FOUND;
 }
 
-pm_status_t SimTier::read(const pm_object_id_t& id, std::uint64_t offset, void* target,
-                          std::uint64_t length, std::uint64_t* count) {
+pm_status_t SimTier::read(const pm_call_context_t* context, const pm_object_id_t& id,
+                          std::uint64_t offset, void* target, std::uint64_t length,
+                          std::uint64_t* count) {
   trouble_.before_call();
-  if (const pm_status_t code = failure(); code != PM_OK) return code;
+  if (const pm_status_t code = failure(context); code != PM_OK) return code;
   const SimObject* object = find(id.generation);
   if (object == nullptr) {
     accuse("reads what is not there");
@@ -107,10 +131,10 @@ pm_status_t SimTier::read(const pm_object_id_t& id, std::uint64_t offset, void* 
   return PM_OK;
 }
 
-pm_status_t SimTier::write(const pm_object_id_t& id, std::uint64_t offset, const void* source,
-                           std::uint64_t length) {
+pm_status_t SimTier::write(const pm_call_context_t* context, const pm_object_id_t& id,
+                           std::uint64_t offset, const void* source, std::uint64_t length) {
   trouble_.before_call();
-  if (const pm_status_t code = failure(); code != PM_OK) return code;
+  if (const pm_status_t code = failure(context); code != PM_OK) return code;
   SimObject* object = find(id.generation);
   if (object == nullptr || object->sealed) {
     accuse("writes into what is sealed or not there");
@@ -121,11 +145,12 @@ pm_status_t SimTier::write(const pm_object_id_t& id, std::uint64_t offset, const
   return PM_OK;
 }
 
-pm_status_t SimTier::seal(const pm_object_id_t& id, std::uint64_t length) {
+pm_status_t SimTier::seal(const pm_call_context_t* context, const pm_object_id_t& id,
+                          std::uint64_t length) {
   trouble_.before_call();
   const bool is_durable = (setup_.traits & PM_TIER_SURVIVES_POWER) != 0;
   if (is_durable && trouble_.strikes(Fault::tier_sync_fails, 300)) return PM_DATA_LOSS;
-  if (const pm_status_t code = failure(); code != PM_OK) return code;
+  if (const pm_status_t code = failure(context); code != PM_OK) return code;
   SimObject* object = find(id.generation);
   if (object == nullptr || object->bytes.size() != length) {
     accuse("seals what is not there");
@@ -136,12 +161,12 @@ pm_status_t SimTier::seal(const pm_object_id_t& id, std::uint64_t length) {
   return PM_OK;
 }
 
-pm_status_t SimTier::remove(const pm_object_id_t& id) {
+pm_status_t SimTier::remove(const pm_call_context_t* context, const pm_object_id_t& id) {
   trouble_.before_call();
-  if (trouble_.strikes(Fault::tier_fails, 150)) return PM_UNAVAILABLE;
+  if (const pm_status_t code = failure(context); code != PM_OK) return code;
   const auto found = objects_.find(id.generation);
   if (found == objects_.end()) return PM_NOT_FOUND;
-  used_bytes_ -= charge(found->second.bytes.size());
+  used_bytes_ -= charge_of(id, found->second.bytes.size());
   objects_.erase(found);
   trouble_.after_call();
   return PM_OK;
@@ -175,7 +200,7 @@ void SimTier::cut_power() {
       ++at;
       continue;
     }
-    used_bytes_ -= charge(object.bytes.size());
+    used_bytes_ -= charge_of(object.id, object.bytes.size());
     at = objects_.erase(at);
   }
 }

@@ -54,16 +54,19 @@ class SimTier {
   const std::string& violation() const { return violation_; }
 
  private:
-  pm_status_t allocate(const pm_object_id_t& id, std::uint64_t length);
+  pm_status_t allocate(const pm_call_context_t* context, const pm_object_id_t& id,
+                       std::uint64_t length);
   pm_status_t adopt(const pm_object_id_t& id, std::uint64_t length);
-  pm_status_t read(const pm_object_id_t& id, std::uint64_t offset, void* target,
-                   std::uint64_t length, std::uint64_t* count);
-  pm_status_t write(const pm_object_id_t& id, std::uint64_t offset, const void* source,
-                    std::uint64_t length);
-  pm_status_t seal(const pm_object_id_t& id, std::uint64_t length);
-  pm_status_t remove(const pm_object_id_t& id);
+  pm_status_t read(const pm_call_context_t* context, const pm_object_id_t& id, std::uint64_t offset,
+                   void* target, std::uint64_t length, std::uint64_t* count);
+  pm_status_t write(const pm_call_context_t* context, const pm_object_id_t& id,
+                    std::uint64_t offset, const void* source, std::uint64_t length);
+  pm_status_t seal(const pm_call_context_t* context, const pm_object_id_t& id,
+                   std::uint64_t length);
+  pm_status_t remove(const pm_call_context_t* context, const pm_object_id_t& id);
   pm_status_t enumerate(pm_on_tier_object_t on_object, void* data);
-  pm_status_t failure();
+  pm_status_t failure(const pm_call_context_t* context);
+  std::uint64_t charge_of(const pm_object_id_t& id, std::uint64_t length) const;
   void accuse(const std::string& words);
   static SimTier& self(const pm_tier_t* tier) { return *static_cast<SimTier*>(tier->tier_data); }
 
@@ -74,6 +77,7 @@ class SimTier {
   std::map<std::uint64_t, SimObject> objects_;
   std::uint64_t used_bytes_ = 0;
   bool known_ = true;
+  std::uint64_t sick_calls_ = 0;  // So many fail from now on.
   std::string violation_;
 };
 

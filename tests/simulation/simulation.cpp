@@ -26,6 +26,7 @@ SimTierSetup setup_of(std::size_t tier, Dice& dice) {
 Simulation::Simulation(std::uint64_t seed) : dice_(seed) {
   sim_clocks = {1'000 * second_ns, 1'700'000'000LL * 1'000'000'000};
   world_.lease_max_ns = 10 * second_ns;
+  trouble_.on_hang([this] { hang(); });
   for (std::size_t tier = 0; tier < 4; ++tier) {
     world_.tiers.push_back(std::make_unique<SimTier>(setup_of(tier, dice_), trouble_));
   }
@@ -91,6 +92,27 @@ void Simulation::pass(std::uint64_t ns) {
   sim_clocks.mono_ns += ns;
   sim_clocks.wall_ns += static_cast<std::int64_t>(ns);
   engine_->ledger().tick_if_due();
+  engine_->look_after();
+}
+
+// A call of a tier does not come back for a while, in which other things happen. It is on the stack
+// below them, as a thread that hangs stands beside others.
+void Simulation::hang() {
+  constexpr int depth_max = 2;
+  constexpr std::uint64_t steps_max = 40;
+  struct Depth {
+    explicit Depth(int& its) : depth(its) { ++depth; }
+    ~Depth() { --depth; }
+    int& depth;
+  };
+  if (hanging_ == depth_max) return;
+  const Depth deeper(hanging_);
+  pass(hang_ns);
+  for (std::uint64_t left = trouble_.dice().pick(steps_max); left > 0; --left) {
+    if (engine_->is_dead() || !outcome_.violation.empty()) return;
+    step();
+    check(false);
+  }
 }
 
 // ---- lives ----

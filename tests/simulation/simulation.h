@@ -31,6 +31,7 @@ class Simulation {
   void begin_life();
   void end_life();
   void pass(std::uint64_t ns);
+  void hang();
   bool settle();
   void check(bool all);
   void finish();
@@ -43,6 +44,7 @@ class Simulation {
   SimClients clients_{world_, trouble_};
   std::unique_ptr<SimEngine> engine_;
   Outcome outcome_;
+  int hanging_ = 0;  // Calls that hang now, one within the other.
 };
 
 }  // namespace pm::simulation

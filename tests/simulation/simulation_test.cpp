@@ -82,6 +82,8 @@ constexpr Mistake mistakes[] = {
     {Mutant::failed_copy_is_reported_good, "failed_copy_is_reported_good"},
     {Mutant::moved_copy_is_not_sealed, "moved_copy_is_not_sealed"},
     {Mutant::half_made_copy_is_forgotten, "half_made_copy_is_forgotten"},
+    {Mutant::hung_object_is_not_held, "hung_object_is_not_held"},
+    {Mutant::given_up_allocation_is_forgotten, "given_up_allocation_is_forgotten"},
 };
 
 class PlantedMistake : public testing::TestWithParam<Mistake> {

@@ -5,6 +5,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <utility>
 
 // What goes wrong, and when: all of it follows from the seed.
 
@@ -43,7 +45,9 @@ enum class Fault : std::uint8_t {
   late_job,                   // Done before one that was asked for earlier.
   late_report,
   clock_jumps,
-  bytes_rot,  // Of one copy.
+  bytes_rot,       // Of one copy.
+  tier_hangs,      // A call comes back only after it was given up.
+  tier_gets_sick,  // Its next calls fail, one after the other.
   count,
 };
 inline constexpr std::size_t fault_count = static_cast<std::size_t>(Fault::count);
@@ -73,6 +77,14 @@ class Trouble {
     if (strikes(Fault::host_dies_after_call, 2'000)) throw HostDies();
   }
 
+  bool is_on() const { return on_; }
+
+  // What goes on while a call hangs.
+  void on_hang(std::function<void()> handler) { on_hang_ = std::move(handler); }
+  void hang() {
+    if (strikes(Fault::tier_hangs, 1'500)) on_hang_();
+  }
+
   Dice& dice() { return dice_; }
   const FaultCounts& counts() const { return counts_; }
 
@@ -80,6 +92,7 @@ class Trouble {
   Dice& dice_;
   bool on_ = true;
   FaultCounts counts_{};
+  std::function<void()> on_hang_;
 };
 
 }  // namespace pm::simulation

@@ -131,7 +131,8 @@ typedef struct pm_tier {
 
   // Takes room for `length` bytes (at least 1), for certain: a later write never fails for want
   // of it, unless PM_ALLOCATE_HOST_WRITES is given. Fails with PM_RESOURCE_EXHAUSTED when full,
-  // PM_ALREADY_EXISTS when the object exists.
+  // PM_ALREADY_EXISTS when the object exists. When it fails nothing is left of the object, and the
+  // host may ask again.
   // [worker]
   pm_status_t (*allocate)(const struct pm_tier* tier, const pm_call_context_t* context,
                           const pm_object_id_t* object, uint64_t length,
@@ -164,7 +165,8 @@ typedef struct pm_tier {
                        const void* source, uint64_t length);
 
   // Makes what was written survive what this tier promises to survive. After it returns PM_OK the
-  // object may be read, and is not written again. PM_FAILED_PRECONDITION: what stands there has
+  // object may be read, and is not written again. A sealed object can be sealed again: a host that
+  // did not hear of the first time asks once more. PM_FAILED_PRECONDITION: what stands there has
   // not the length allocated (a client shortened it). PM_DATA_LOSS: the medium failed to sync,
   // and nothing it holds unsynced can be trusted; the host takes the tier out of service.
   // [worker]

@@ -91,6 +91,13 @@ void sealed_object_is_not_written(Bench& bench) {
   bench.require_bytes(object, 1);
 }
 
+// The host asks again when it did not hear of the first time.
+void sealed_object_is_sealed_again(Bench& bench) {
+  const Object object = bench.make_sealed(5000, 1);
+  require_status(bench.seal(object), PM_OK, "a second seal");
+  bench.require_bytes(object, 1);
+}
+
 }  // namespace
 
 std::vector<Rule> object_rules() {
@@ -115,6 +122,8 @@ std::vector<Rule> object_rules() {
        late_remove_spares_newer_generation},
       {"TIER-26", "sealed_object_is_not_written", "A sealed object is not written again.",
        needs_bytes, sealed_object_is_not_written},
+      {"TIER-27", "sealed_object_is_sealed_again", "seal of a sealed object is OK.", needs_bytes,
+       sealed_object_is_sealed_again},
   };
 }
 

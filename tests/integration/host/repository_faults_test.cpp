@@ -18,7 +18,9 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::uint64_t payload_bytes = 50'000;
-constexpr int exit_failure = 1;     // pm-host: an error.
+constexpr int exit_failure = 1;  // pm-host: an error.
+constexpr int exit_hung = 6;     // pm-host: stopped, but a plugin's call did not come back.
+constexpr milliseconds stop_margin{4'000};
 constexpr int exit_repository = 3;  // pm-host: the repository cannot be opened.
 constexpr int exit_damaged = 5;     // pm-host: its records are damaged.
 
@@ -151,7 +153,11 @@ TEST_F(RepositoryFaults, batches_of_unknown_outcome_are_sent_again_and_counted_o
 }
 
 TEST_F(RepositoryFaults, a_batch_that_it_refuses_ends_the_host_and_nothing_is_acknowledged) {
-  for (const char* status : {"ABORTED", "INVALID_ARGUMENT", "DATA_LOSS"}) {
+  const std::pair<const char*, const char*> statuses[] = {
+      {"ABORTED", "another host has taken the epoch"},
+      {"INVALID_ARGUMENT", "a record does not fit"},
+      {"DATA_LOSS", "a sync failed"}};
+  for (const auto& [status, cause] : statuses) {
     for (const bool applied : {false, true}) {
       SCOPED_TRACE(std::string(status) + (applied ? ", applied" : ""));
       client::Client client = host_.client();
@@ -164,6 +170,7 @@ TEST_F(RepositoryFaults, a_batch_that_it_refuses_ends_the_host_and_nothing_is_ac
       ASSERT_TRUE(exit.has_value()) << "the host goes on";
       EXPECT_EQ(exit->code, exit_failure);
       EXPECT_NE(host_.log().find("refused a batch of records"), std::string::npos);
+      EXPECT_NE(host_.log().find(cause), std::string::npos) << host_.log();
       host_.set_repository_faults("");
       ASSERT_TRUE(host_.start_ready()) << host_.log();
       client::Client later = host_.client();
@@ -187,6 +194,49 @@ TEST_F(RepositoryFaults, a_host_whose_repository_is_away_stops_in_time) {
   EXPECT_LT(steady_clock::now() - begin, milliseconds(10'000));
   host_.set_repository_faults("");
   ASSERT_TRUE(host_.start_ready()) << host_.log();
+  expect_all_well({*before});
+}
+
+TEST_F(RepositoryFaults, a_host_whose_repository_hangs_ends_in_time_and_says_so) {
+  client::Client client = host_.client();
+  const auto before = put(client, payload_bytes, 1);
+  const auto allocated = client.allocate(payload_bytes);
+  ASSERT_TRUE(before.ok() && allocated.ok());
+  host_.set_repository_faults(fault("hang", "apply"));
+  EXPECT_EQ(host_.client(200).commit(allocated->id).status().code(), Code::deadline_exceeded);
+  const auto exit = host_.terminate(milliseconds(host_.options().drain_ms_max) + stop_margin);
+  ASSERT_TRUE(exit.has_value()) << "the host did not end";
+  EXPECT_EQ(exit->code, exit_hung);
+  EXPECT_NE(host_.log().find("left behind: repository"), std::string::npos);
+  host_.set_repository_faults("");
+  ASSERT_TRUE(host_.start_ready()) << host_.log();
+  expect_all_well({*before});
+}
+
+// The bound on records is far off.
+TEST_F(RepositoryFaults, what_waits_for_too_long_is_enough_to_refuse_more) {
+  ASSERT_EQ(host_.terminate()->code, 0);
+  host_.options().limits = "journal_age_ms_max = 400\n";
+  host_.write_config();
+  ASSERT_TRUE(host_.start_ready()) << host_.log();
+  client::Client client = host_.client();
+  const auto before = put(client, payload_bytes, 1);
+  const auto allocated = client.allocate(payload_bytes);
+  ASSERT_TRUE(before.ok() && allocated.ok());
+  for (const std::string& schedule : {error("apply", "UNAVAILABLE"), fault("hang", "apply")}) {
+    const auto late = client.allocate(payload_bytes);
+    ASSERT_TRUE(late.ok());
+    host_.set_repository_faults(schedule);
+    EXPECT_EQ(host_.client(600).commit(late->id).status().code(), Code::deadline_exceeded);
+    const auto begin = steady_clock::now();
+    EXPECT_EQ(said(client.commit(allocated->id).status()), "UNAVAILABLE JOURNAL_FULL");
+    EXPECT_EQ(said(client.erase(before->descriptor.id)), "UNAVAILABLE JOURNAL_FULL");
+    EXPECT_LT(steady_clock::now() - begin, milliseconds(500)) << "they wait";
+    EXPECT_EQ(*digest_of(client, before->descriptor.id), before->digest);
+    host_.set_repository_faults("");
+    EXPECT_TRUE(eventually([&] { return put(client, payload_bytes, 9).ok(); }));
+  }
+  EXPECT_TRUE(client.commit(allocated->id).ok());
   expect_all_well({*before});
 }
 

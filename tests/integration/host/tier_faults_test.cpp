@@ -37,6 +37,8 @@ class DiskFaults : public testing::Test {
     options.disk_faults = true;
     options.shm_capacity_bytes = shm_capacity_bytes;
     options.allocate_wait_ms_max = 3'000;
+    // Here each fault is looked at by itself; sick_tier_test.cpp has those that last.
+    options.disk_keys = "failures_max = 1000000\n";
     return options;
   }
   client::Client connected() {

@@ -272,6 +272,7 @@ pm_status_t MutantTier::seal(const pm_object_id_t& object, std::uint64_t length)
   const std::string path = path_of(object);
   const File file(path, O_RDONLY);
   if (file.descriptor < 0) return PM_NOT_FOUND;
+  if (file.sealed() && breaks("sealed_object_is_sealed_again")) return PM_FAILED_PRECONDITION;
   if (file.length() != length && !breaks("shortened_object_is_not_sealed")) {
     return PM_FAILED_PRECONDITION;
   }

@@ -157,18 +157,23 @@ void RandomList::change_payloads(std::uint64_t kind) {
   Delete command;
   command.force = one_in(3);
   command.only_uncommitted = one_in(3);
+  // Often one that is on its way, and then somebody needs much of its room.
+  const bool moves = !command.only_uncommitted && one_in(2);
   command.id = some_payload([&](const Held& held) {
+    if (moves) return held.phase == Phase::committed && held.work != 0;
     return !command.only_uncommitted || held.phase == Phase::allocated;
   });
   request(command);
+  if (moves && difference_.empty()) allocate(true);
 }
 
-void RandomList::allocate() {
+void RandomList::allocate(bool is_large) {
   if (ids_ == ids_max) return commit_or_import(false);
   Allocate command;
   command.id = id_of(payload_family, ++ids_);
   command.size_bytes = one_in(40) ? 0 : 1 + pick(one_in(20) ? 120 * kib : 20 * kib);
   command.tier = some_tier(2);
+  if (is_large) command.size_bytes += 30 * kib;
   command.only_if_free = one_in(6);
   command.deadline_ns = some_deadline();
   if (one_in(3)) command.ttl_ns = (1 + pick(60)) * second_ns + pick(second_ns);
@@ -421,8 +426,26 @@ void RandomList::check_copy() {
   apply(CheckCopy{++ticket_, report.id, report.generation});
 }
 
+// A tier gets sick, or, rather, well again; what is told late is no news.
+bool RandomList::change_health() {
+  for (TierIndex tier = 0; tier < 3; ++tier) {
+    if (!model_.tiers()[tier].degraded || !one_in(3)) continue;
+    apply(TierHealth{tier, false, "", ++health_number_});
+    return true;
+  }
+  if (!one_in(40)) return false;
+  const auto tier = static_cast<TierIndex>(pick(3));
+  if (one_in(60)) {
+    apply(TierHealth{tier, false, "", 0, true});
+  } else {
+    apply(TierHealth{tier, true, "fault", one_in(8) ? health_number_ / 2 : ++health_number_});
+  }
+  return true;
+}
+
 void RandomList::other(std::uint64_t kind) {
   if (kind < 91 && one_in(4)) return check_copy();
+  if (change_health()) return;
   if (kind < 91) return repeat();
   if (kind < 93) return cancel();
   if (kind < 96) return pass(pick(2 * second_ns), true);

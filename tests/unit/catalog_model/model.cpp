@@ -280,7 +280,9 @@ void Model::on(const Tick&) {
   }
   while (const auto work = earliest(works_, at_.now.mono_ns)) {
     const bool leased = works_.at(*work).stage == Stage::waits_for_leases;
-    abandon(*work, leased ? Reason::payload_leased : Reason::tier_full);
+    const Reason sick = sickness(works_.at(*work).tier);
+    const Reason no_room = sick != Reason::none ? sick : Reason::tier_full;
+    abandon(*work, leased ? Reason::payload_leased : no_room);
   }
   while (true) {
     const Held* first = nullptr;

@@ -158,6 +158,8 @@ struct Remembered {
 
 struct HeldTier {
   bool failed = false;
+  bool degraded = false;
+  std::uint64_t health_number = 0;
   int evictions_failed = 0;
   std::size_t bad_found = 0;  // In this life.
 };
@@ -228,6 +230,7 @@ class Model {
   void on(const Shutdown& command);
   void on(const IndexSizes&) {}
   void on(const Mounted& command);
+  void on(const TierHealth& report);
   bool is_repeat(const RequestKey& request, Caller& caller);
   void answer(const Caller& caller, Reply reply);
   void refuse(const Caller& caller, Reason reason, const catalog::Outcome* outcome = nullptr);
@@ -262,6 +265,8 @@ class Model {
   void pump(TierIndex tier);
   void pump_all(TierIndex first);
   void fail_tier(TierIndex tier);
+  Reason sickness(TierIndex tier) const;
+  TierIndex detour(TierIndex target) const;
   void doom(const Key& payload, const HeldCopy& copy, std::uint64_t length,
             std::uint64_t not_before_ns);
   void drop_copy(Held& payload, std::uint64_t generation);

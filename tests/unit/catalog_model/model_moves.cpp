@@ -92,6 +92,7 @@ void Model::spill(Held& payload, const Spill& command, const Caller& caller) {
   if (target == no_tier) target = payload.retention.spill_target;
   if (target == no_tier) target = rules_.tiers[current].spill_to;
   if (target == no_tier) return refuse(caller, Reason::tier_unspecified);
+  if (command.tier == no_tier) target = detour(target);
   if (target >= tiers_.size()) return refuse(caller, Reason::tier_unknown);
   if (target == current) return show(caller, payload.id.bytes);
   Reason why = obstacle(payload, target);
@@ -173,7 +174,8 @@ void Model::promote(Held& payload, const Promote& command, const Caller& caller)
   if (target >= tiers_.size()) return refuse(caller, Reason::tier_unknown);
   const TierRules& rules = rules_.tiers[target];
   if (!rules.keeps_bytes) return refuse(caller, Reason::tier_keeps_no_bytes);
-  if (tiers_[target].failed) return refuse_move(caller, payload, target, Reason::tier_failed);
+  const Reason sick = sickness(target);
+  if (sick != Reason::none) return refuse_move(caller, payload, target, sick);
   if (command.drop_source && payload.retention.require_durable && !rules.survives_power) {
     return refuse_move(caller, payload, target, Reason::target_not_durable);
   }

@@ -32,7 +32,7 @@ void Model::on(const Allocate& command) {
   }
   if (command.tier >= tiers_.size()) return refuse(caller, Reason::tier_unknown);
   if (!rules_.tiers[command.tier].keeps_bytes) return refuse(caller, Reason::tier_keeps_no_bytes);
-  if (tiers_[command.tier].failed) return refuse(caller, Reason::tier_failed);
+  if (sickness(command.tier) != Reason::none) return refuse(caller, sickness(command.tier));
   if (command.only_if_free && !has_room(command.tier, charge(command.tier, command.size_bytes))) {
     return refuse(caller, Reason::tier_full);
   }
@@ -91,6 +91,7 @@ void Model::on(const Allocated& report) {
     if (report.outcome.code == code_data_loss) fail_tier(work.tier);
     end(generation);
     erase(work.payload, 0, EventKind::none);
+    if (report.object_remains) doom(work.payload, {work.tier, generation}, work.length, 0);
     return pump_all(work.tier);
   }
   const Work work = works_.at(generation);
@@ -110,7 +111,7 @@ Reason Model::seal_obstacle(const Held* payload) const {
   if (payload == nullptr) return Reason::payload_not_found;
   if (payload->phase != Phase::allocated) return Reason::payload_already_committed;
   if (payload->work != 0) return Reason::payload_busy;
-  return tiers_[payload->copies[0].tier].failed ? Reason::tier_failed : Reason::none;
+  return sickness(payload->copies[0].tier);
 }
 
 void Model::on(const Commit& command) {

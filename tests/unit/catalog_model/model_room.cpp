@@ -115,7 +115,7 @@ std::vector<Key> Model::victims(TierIndex tier) const {
 
 // Why the payload may not be left on `target` alone.
 Reason Model::obstacle(const Held& payload, TierIndex target) const {
-  if (tiers_[target].failed) return Reason::tier_failed;
+  if (sickness(target) != Reason::none) return sickness(target);
   if (payload.retention.require_durable && !rules_.tiers[target].survives_power) {
     return Reason::target_not_durable;
   }
@@ -162,7 +162,9 @@ void Model::evict(const Key& key, TierIndex tier) {
   };
   TierIndex target = payload.retention.spill_target;
   if (!is_below(target)) target = rules_.tiers[tier].spill_to;
-  if (!is_below(target) || obstacle(payload, target) != Reason::none) return;
+  if (!is_below(target)) return;
+  target = detour(target);
+  if (obstacle(payload, target) != Reason::none) return;
   if (!rules_.tiers[target].keeps_bytes) return erase(key, 0, EventKind::evicted);
   const std::uint64_t bytes = charge(target, payload.size_bytes);
   if (!has_room(target, bytes)) {
@@ -221,7 +223,7 @@ void Model::abandon(std::uint64_t generation, Reason reason) {
 
 void Model::pump(TierIndex tier) {
   constexpr int evictions_failed_max = 8;
-  while (!stopping_) {
+  while (!stopping_ && !tiers_[tier].degraded) {
     const auto first = first_waiting(tier);
     if (!first) return;
     const std::uint64_t bytes = works_.at(*first).room_bytes;
@@ -248,6 +250,32 @@ void Model::fail_tier(TierIndex tier) {
   if (tiers_[tier].failed) return;
   tiers_[tier].failed = true;
   write();
+}
+
+Reason Model::sickness(TierIndex tier) const {
+  if (tiers_[tier].failed) return Reason::tier_failed;
+  return tiers_[tier].degraded ? Reason::tier_degraded : Reason::none;
+}
+
+// The first sound tier down the chain of spill_to that keeps bytes; else the same one.
+TierIndex Model::detour(TierIndex target) const {
+  TierIndex at = target;
+  while (at != no_tier && rules_.tiers[at].keeps_bytes) {
+    if (sickness(at) == Reason::none) return at;
+    const TierIndex next = rules_.tiers[at].spill_to;
+    if (next != no_tier && rules_.tiers[next].rank <= rules_.tiers[at].rank) return target;
+    at = next;
+  }
+  return target;
+}
+
+void Model::on(const TierHealth& report) {
+  if (report.sync_failed) return fail_tier(report.tier);
+  HeldTier& tier = tiers_[report.tier];
+  if (tier.health_number >= report.number) return;
+  tier.health_number = report.number;
+  tier.degraded = report.degraded;
+  if (!report.degraded) pump_all(report.tier);
 }
 
 // ---- copies ----

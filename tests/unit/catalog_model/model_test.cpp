@@ -69,6 +69,7 @@ constexpr Mistake mistakes[] = {
     {Mutant::good_copy_is_condemned, "good_copy_is_condemned"},
     {Mutant::checked_copy_is_removed, "checked_copy_is_removed"},
     {Mutant::bad_copy_is_not_recorded, "bad_copy_is_not_recorded"},
+    {Mutant::degraded_tier_is_used, "degraded_tier_is_used"},
 };
 static_assert(std::size(mistakes) == static_cast<std::size_t>(Mutant::last_of_catalog));
 

@@ -163,7 +163,8 @@ void RandomList::apply(const Command& command, Serial seen, std::uint64_t genera
                                       "AppendMetadataEvent",
                                       "AddLineage",
                                       "CheckCopy",
-                                      "CopyChecked"};
+                                      "CopyChecked",
+                                      "TierHealth"};
   static_assert(std::size(names) == std::variant_size_v<Command>);
   ++tally_.kinds[names[command.index()]];
   for (const Reply& reply : changes.replies) {
@@ -238,7 +239,8 @@ void RandomList::compare_state() {
     const TierCounts& its = counts.tiers[at];
     if (its.charged_bytes != model_.used_bytes(tier) || its.copies != model_.copies_on(tier) ||
         its.failed != model_.tiers()[at].failed || its.bad_copies != model_.bad_copies_on(tier) ||
-        its.bad_copies_found != model_.tiers()[at].bad_found) {
+        its.bad_copies_found != model_.tiers()[at].bad_found ||
+        its.degraded != model_.tiers()[at].degraded) {
       differ("tier " + std::to_string(at) + ": " + std::to_string(its.charged_bytes) +
              " bytes in " + std::to_string(its.copies) + " copies and not " +
              std::to_string(model_.used_bytes(tier)) + " in " +
@@ -351,8 +353,11 @@ void RandomList::do_some_effect() {
 
 void RandomList::finish_allocation(const AllocateEffect& effect, const Outcome& outcome) {
   const std::uint64_t generation = effect.object.generation;
-  if (outcome.ok()) objects_[generation] = effect.object;
-  apply(Allocated{effect.operation, outcome, cookie_of(generation)}, 0, generation);
+  constexpr std::int32_t resource_exhausted = 8;
+  Allocated report{effect.operation, outcome, cookie_of(generation)};
+  report.object_remains = !outcome.ok() && outcome.code != resource_exhausted && one_in(3);
+  if (outcome.ok() || report.object_remains) objects_[generation] = effect.object;
+  apply(report, 0, generation);
 }
 
 void RandomList::finish_seal(const SealEffect& effect, const Outcome& outcome) {

@@ -50,8 +50,9 @@ class RandomList {
   void hold(std::uint64_t kind);
   void describe(std::uint64_t kind);
   void follow(std::uint64_t kind);
+  bool change_health();
   void other(std::uint64_t kind);
-  void allocate();
+  void allocate(bool is_large = false);
   void commit_or_import(bool import);
   void promote();
   void spill();
@@ -109,6 +110,7 @@ class RandomList {
   std::map<Serial, std::uint64_t> lsn_of_;  // In this life.
   Serial serial_ = earlier_life;
   std::uint64_t ids_ = 0;
+  std::uint64_t health_number_ = 0;
   std::uint64_t lease_ids_ = 0;
   std::uint64_t request_ids_ = 0;
   Ticket ticket_ = 0;

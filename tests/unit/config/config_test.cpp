@@ -71,6 +71,14 @@ INSTANTIATE_TEST_SUITE_P(
                 "FILE:11: tier.b.number: is 0; it must be an integer from 1"},
         Refusal{"number_missing", with("[[tier]]\nname = \"b\"\nplugin = \"p\"\n"),
                 "FILE:8: tier.b.number: is missing"},
+        Refusal{"probe_times",
+                with("[[tier]]\nname = \"b\"\nplugin = \"p\"\nnumber = 2\nprobe_ms_min = 50\n"
+                     "probe_ms_max = 49\n"),
+                "FILE:13: tier.b.probe_ms_max: is 49; it must be at least probe_ms_min, which is "
+                "50"},
+        Refusal{"call_ms_max",
+                with("[[tier]]\nname = \"b\"\nplugin = \"p\"\nnumber = 2\ncall_ms_max = 9\n"),
+                "FILE:12: tier.b.call_ms_max: is 9; it must be an integer from 10 to 86400000"},
         Refusal{"workers",
                 with("[[tier]]\nname = \"b\"\nplugin = \"p\"\nnumber = 2\nworkers = 65\n"),
                 "FILE:12: tier.b.workers: is 65; it must be an integer from 1 to 64"},

@@ -28,7 +28,7 @@ class JournalTest : public testing::Test {
   }
   void add(std::uint64_t lsn, bool power = false, std::size_t records = 1) {
     std::vector<catalog::Record> group(records, catalog::TierRecord{0, false, {}});
-    journal_->append(lsn, power, std::move(group));
+    journal_->append(lsn, power, std::move(group), monotonic_now_ns());
     journal_->wake();
   }
   bool wait_durable(std::uint64_t lsn) {
@@ -159,7 +159,7 @@ TEST_F(JournalTest, is_written_by_those_who_drive_it) {
         {
           const std::lock_guard lock(order);
           mine = ++lsns;
-          journal_->append(mine, false, {catalog::TierRecord{0, false, {}}});
+          journal_->append(mine, false, {catalog::TierRecord{0, false, {}}}, monotonic_now_ns());
         }
         journal_->drive();
         EXPECT_GE(durable_.load(), mine);

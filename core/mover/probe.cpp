@@ -1,0 +1,179 @@
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "core/observe/log.h"
+#include "mover.h"
+#include "seal_job.h"
+#include "tier_call.h"
+
+// Tiers that are out of service: when they are tried out, and what follows when they work again.
+
+namespace pm::mover {
+
+const std::array<std::uint8_t, 16> probe_payload = {0x70, 0x72, 0x6f, 0x62, 0x65, 0x00, 0x40, 0x00,
+                                                    0x80, 0x00, 0x70, 0x72, 0x6f, 0x62, 0x65, 0x00};
+
+namespace {
+
+constexpr std::uint64_t probe_bytes = 4096;
+using ProbeBytes = std::array<unsigned char, probe_bytes>;
+
+ProbeBytes bytes_of(std::uint64_t generation) {
+  ProbeBytes bytes;
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    bytes[at] = static_cast<unsigned char>(generation + at * 131);
+  }
+  return bytes;
+}
+
+Status remove_probe(const TierObject& object, Job& job) {
+  Status status = call_tier(
+      &job, object.link, probe_bytes, Repeat::never, [&](const pm_call_context_t* context) {
+        return object.tier->remove(object.tier, context, &object.id, &object.cookie, probe_bytes);
+      });
+  return status.code() == Code::not_found ? Status() : status;
+}
+
+// A tier that is full answers, and takes again when it has room.
+Status allocate_probe(TierObject& object, Job& job, bool& is_full) {
+  pm_allocate_options_t options{};
+  options.size = sizeof options;
+  options.flags = PM_ALLOCATE_HOST_WRITES;
+  pm_allocation_t allocation{};
+  allocation.size = sizeof allocation;
+  Status status = call_tier(&job, object.link, probe_bytes, Repeat::never,
+                            [&](const pm_call_context_t* context) {
+                              return object.tier->allocate(object.tier, context, &object.id,
+                                                           probe_bytes, &options, &allocation);
+                            });
+  object.cookie = allocation.cookie;
+  is_full = status.code() == Code::resource_exhausted;
+  return status;
+}
+
+// Puts in what is read back.
+Status use_probe(const TierObject& object, Job& job, bool& sync_failed) {
+  const ProbeBytes written = bytes_of(object.id.generation);
+  PM_TRY(call_tier(&job, object.link, probe_bytes, Repeat::never,
+                   [&](const pm_call_context_t* context) {
+                     return object.tier->write(object.tier, context, &object.id, &object.cookie, 0,
+                                               written.data(), written.size());
+                   }));
+  const Status sealed = seal_on(object, probe_bytes, &job);
+  sync_failed = sealed.code() == Code::data_loss;
+  PM_TRY(sealed);
+  ProbeBytes read{};
+  std::uint64_t count = 0;
+  PM_TRY(call_tier(&job, object.link, probe_bytes, Repeat::never,
+                   [&](const pm_call_context_t* context) {
+                     return object.tier->read(object.tier, context, &object.id, &object.cookie, 0,
+                                              read.data(), read.size(), &count);
+                   }));
+  if (count == read.size() && read == written) return {};
+  return {Code::internal, "what was written is not what is read"};
+}
+
+}  // namespace
+
+// Allocates, writes, seals, reads and removes a small object, after those that earlier tries have
+// left. What is left in the end, the next start removes as an orphan.
+void Mover::probe(Tier& tier) {
+  Jobs::Plan plan;
+  plan.pool = tier.workers.get();
+  plan.on_abandoned = [&tier](const catalog::Outcome& outcome) {
+    tier.health->note_probe({Code::unavailable, outcome.message});
+  };
+  const std::shared_ptr<Job> job = jobs_.begin(std::move(plan));
+  std::vector<TierObject> left;
+  {
+    const std::lock_guard lock(tier.mutex);
+    left.swap(tier.probes);
+  }
+  Status status;
+  bool sync_failed = false;
+  std::size_t removed = 0;
+  while (status.ok() && removed < left.size()) {
+    status = remove_probe(left[removed], *job);
+    if (status.ok()) ++removed;
+  }
+  left.erase(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(removed));
+  if (status.ok()) {
+    TierObject object;
+    object.tier = tier.link.tier;
+    object.link = &tier.link;
+    std::copy(probe_payload.begin(), probe_payload.end(), object.id.payload);
+    object.id.generation = options_.probe_generation + probes_++;
+    bool is_full = false;
+    status = allocate_probe(object, *job, is_full);
+    if (is_full) {
+      status = {};
+    } else if (status.ok()) {
+      status = use_probe(object, *job, sync_failed);
+      if (const Status gone = remove_probe(object, *job); !gone.ok()) {
+        left.push_back(object);
+        if (status.ok()) status = gone;
+      }
+    }
+  }
+  {
+    const std::lock_guard lock(tier.mutex);
+    tier.probes.insert(tier.probes.end(), left.begin(), left.end());
+  }
+  if (sync_failed) {
+    catalog::TierHealth failure;
+    failure.tier = tier.index;
+    failure.sync_failed = true;
+    report_(failure);
+  }
+  if (end(*job, PM_OK, tier.index)) tier.health->note_probe(status);
+}
+
+void Mover::change_health(Tier& tier, const TierHealth::Change& change) {
+  if (change.degraded) {
+    log::warn("mover", "the tier " + tier.link.name + " is out of service: " + change.why);
+  } else {
+    log::info("mover", "the tier " + tier.link.name + " works again");
+  }
+  std::vector<catalog::RemoveEffect> removals;
+  if (!change.degraded) {
+    const std::lock_guard lock(tier.mutex);
+    removals.swap(tier.parked);
+  }
+  for (const catalog::RemoveEffect& removal : removals) start_removal(removal);
+  report_(catalog::TierHealth{tier.index, change.degraded, change.why, change.number});
+  { const std::lock_guard lock(watch_mutex_); }
+  watch_changed_.notify_one();
+}
+
+void Mover::look_after() {
+  jobs_.look(options_.now_ns());
+  for (Tier& tier : tiers_) {
+    if (stopping_.load() || !tier.health->take_probe()) continue;
+    tier.workers->add([this, &tier] { probe(tier); });
+  }
+}
+
+// Often enough to see what hangs soon after its time, and tiers that are to be tried out.
+void Mover::watch() {
+  constexpr std::uint64_t most_ns = 1'000'000'000;
+  constexpr std::uint64_t least_ns = 5'000'000;
+  std::unique_lock lock(watch_mutex_);
+  while (!watch_stops_) {
+    std::uint64_t pause_ns = most_ns;
+    for (const Tier& tier : tiers_) {
+      const HealthOptions& options = tier.health->options();
+      pause_ns = std::min(pause_ns, options.call_ns_max / 8);
+      if (tier.health->is_degraded()) pause_ns = std::min(pause_ns, options.probe_ns_min / 4);
+    }
+    watch_changed_.wait_for(lock, std::chrono::nanoseconds(std::max(pause_ns, least_ns)));
+    if (watch_stops_) return;
+    lock.unlock();
+    look_after();
+    lock.lock();
+  }
+}
+
+}  // namespace pm::mover
