@@ -161,7 +161,7 @@ void Catalog::on(const Allocated& report) {
     erase(slot, 0);
     if (report.object_remains) {
       ++tiers_[tier].copies;
-      doom(object, 0, 0);
+      doom(object, 0, 0, 0);
     }
     return give_back(tier, freed_bytes);
   }

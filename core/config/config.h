@@ -63,13 +63,13 @@ struct TierConfig {
   std::uint32_t number = 0;  // 1 to 5 as in the contract, or 100 and up; unique.
   std::int32_t rank = 0;     // Lower is faster. When not set: number * 10.
   std::uint32_t workers = 2;
-  bool scrub = true;
 
   // Where its victims go: the name of a slower tier; empty: nowhere. When not set, the host picks
   // the next slower tier that keeps bytes and survives power, once it knows their traits.
   std::optional<std::string> spill_to;
   std::string config_json;
 
+  bool scrub = true;
   std::uint64_t call_ms_max = 30'000;   // A call that takes longer is given up.
   std::uint32_t failures_max = 5;       // More failures than successes put it out of service.
   std::uint64_t probe_ms_min = 1'000;   // Then it is tried out after this time, and ever later
