@@ -79,8 +79,7 @@ void Catalog::acquit(Slot slot, Copy& copy) {
 void Catalog::replace(Slot slot, TierIndex tier, const Waiter& waiter) {
   const Payload& payload = payloads_[slot];
   if (payload.phase == Phase::lost) return refuse_for(slot, waiter, Reason::payload_lost);
-  Reason why = Reason::none;
-  if (tiers_[tier].failed) why = Reason::tier_failed;
+  Reason why = service_obstacle(tier);
   if (payload.operation != no_slot) why = Reason::payload_busy;
   if (stopping_) why = Reason::shutting_down;
   if (why != Reason::none) return refuse_for(slot, waiter, why);

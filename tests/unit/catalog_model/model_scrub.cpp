@@ -52,7 +52,9 @@ void Model::replace(Held& payload, TierIndex tier, const Caller& caller) {
   if (payload.phase == Phase::lost) return refuse_for(&payload, caller, Reason::payload_lost);
   if (stopping_) return refuse_for(&payload, caller, Reason::shutting_down);
   if (payload.work != 0) return refuse_for(&payload, caller, Reason::payload_busy);
-  if (tiers_[tier].failed) return refuse_for(&payload, caller, Reason::tier_failed);
+  if (const Reason why = sickness(tier); why != Reason::none) {
+    return refuse_for(&payload, caller, why);
+  }
   const std::uint64_t generation = start_move(payload, tier, false);
   works_.at(generation).repair = true;
   if (caller.ticket != 0) works_.at(generation).callers.push_back(caller);
