@@ -1,9 +1,13 @@
 #include "dispatcher.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+
 #include <exception>
 #include <new>
 #include <utility>
 
+#include "core/catalog/mutant.h"
 #include "core/observe/log.h"
 #include "methods.h"
 
@@ -61,6 +65,10 @@ std::uint64_t Dispatcher::call(const pm_engine_t* engine, const char* method,
   invocation.info = info;
   invocation.on_reply = on_reply;
   invocation.data = data;
+  if (is_planted(catalog::Mutant::call_leaks_memory)) {
+    ::mmap(nullptr, 1, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  }
+  if (is_planted(catalog::Mutant::call_leaks_descriptor)) ::fcntl(0, F_DUPFD, 0);
   const Method found = find_method(invocation.method);
   if (found == nullptr) {
     reply_error(invocation, RequestFault::method_unknown, std::string(invocation.method));

@@ -196,7 +196,8 @@ void Catalog::on(const Tick&) {
     return first->slot;
   };
   const auto wall = static_cast<std::uint64_t>(now_.wall_ns);
-  while (const Slot slot = due(lease_due_, now_.mono_ns)) end_lease(slot);
+  const bool leases_end = !is_planted(Mutant::lease_never_ends);
+  while (const Slot slot = due(lease_due_, leases_end ? now_.mono_ns : 0)) end_lease(slot);
   while (const Slot slot = due(operation_due_, now_.mono_ns)) {
     const bool leased = operations_[slot].stage == Stage::waiting_for_leases;
     const Reason why = service_obstacle(operations_[slot].tier);
@@ -215,7 +216,8 @@ void Catalog::on(const Tick&) {
     // Each label stands in two indexes.
     if (const auto& labels = additions_of(slot).labels) things += static_cast<int>(labels->size());
     if (written) {
-      erase(slot, now_.mono_ns + limits_.orphan_grace_ns);
+      const bool waits = !is_planted(Mutant::given_up_copy_goes_at_once);
+      erase(slot, waits ? now_.mono_ns + limits_.orphan_grace_ns : 0);
     } else {
       erase(slot, 0, EventKind::expired);
     }

@@ -44,6 +44,13 @@ enum class Mutant : std::uint8_t {
   half_made_copy_is_forgotten,
   hung_object_is_not_held,
   given_up_allocation_is_forgotten,
+  // Of a whole host, for what clients and clocks do to it, and for the soak.
+  lease_never_ends,
+  given_up_copy_goes_at_once,
+  leases_count_wall_time,
+  append_time_goes_back,
+  call_leaks_memory,
+  call_leaks_descriptor,
   count,
 };
 

@@ -183,7 +183,9 @@ void StreamTable::append(const AppendToStream& command, Step step, Reply& reply)
   }
   StreamRecord& head = stream->record;
   const std::uint64_t count = command.items->size();
-  const std::int64_t time = std::max(step.now.wall_ns, head.last_append_ns);
+  const bool goes_back = is_planted(Mutant::append_time_goes_back);
+  const std::int64_t time =
+      goes_back ? step.now.wall_ns : std::max(step.now.wall_ns, head.last_append_ns);
   const StreamEntries entries{head.number, head.next_offset, time, command.items};
   step.changes.records.emplace_back(entries);
   head.next_offset += count;

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "core/catalog/command.h"
+#include "core/catalog/mutant.h"
 
 namespace pm::ledger {
 
@@ -16,7 +17,9 @@ inline std::uint64_t read_clock_ns(clockid_t clock) {
 inline std::uint64_t monotonic_now_ns() { return read_clock_ns(CLOCK_MONOTONIC); }
 
 inline catalog::Clocks read_clocks() {
-  return {monotonic_now_ns(), static_cast<std::int64_t>(read_clock_ns(CLOCK_REALTIME))};
+  const std::uint64_t wall_ns = read_clock_ns(CLOCK_REALTIME);
+  const bool mistaken = catalog::is_planted(catalog::Mutant::leases_count_wall_time);
+  return {mistaken ? wall_ns : monotonic_now_ns(), static_cast<std::int64_t>(wall_ns)};
 }
 
 // Where the ledger's time comes from and who does its work: the machine's clocks and threads of its
