@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -107,6 +108,9 @@ class Kills {
       if (client->pose() == Pose::works) {
         integration::sleep_ms(static_cast<std::int64_t>(scene_.random(30)));
       }
+      client->send(SIGKILL);
+    }
+    for (const auto& client : clients) {
       if (!client->kill()) fail("a client died by itself: " + client->output());
       ++killed_;
       ++by_pose_[static_cast<std::size_t>(client->pose())];

@@ -91,6 +91,7 @@ class Player {
     for (;;) {
       const bool same = sha256(leases.front().bytes()) == digest;
       if (!same && monotonic_ns() < ends_ns) story_.line("complaint leased bytes changed");
+      ::usleep(1'000);
     }
   }
 
@@ -117,6 +118,7 @@ class Player {
       if (monotonic_ns() < ends_ns) fill(payloads[0].bytes(), random_());
       fill(payloads[1].bytes(), random_());
       fill(payloads[2].bytes(), random_());
+      ::usleep(500);  // There are many of them.
     }
   }
 

@@ -42,7 +42,7 @@ class Stops {
   void fail(const std::string& what) { scene_.violations().push_back(what); }
 
   void round(long at_most) {
-    constexpr long clients_max = 25;
+    constexpr long clients_max = 50;
     const std::vector<Pose> poses(static_cast<std::size_t>(std::min(at_most, clients_max)),
                                   past_grace_ ? Pose::later : Pose::late);
     scene_.share_one();
