@@ -66,7 +66,7 @@ std::uint64_t Dispatcher::call(const pm_engine_t* engine, const char* method,
   invocation.on_reply = on_reply;
   invocation.data = data;
   if (is_planted(catalog::Mutant::call_leaks_memory)) {
-    ::mmap(nullptr, 1, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    ::mmap(nullptr, 1 << 16, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   }
   if (is_planted(catalog::Mutant::call_leaks_descriptor)) ::fcntl(0, F_DUPFD, 0);
   const Method found = find_method(invocation.method);

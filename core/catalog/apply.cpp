@@ -210,14 +210,19 @@ void Catalog::on(const Tick&) {
     doomed_[slot].removing = false;
     remove_when_due(slot);
   }
+  // Each label stands in two indexes.
+  const auto labels_of = [&](Slot slot) {
+    const auto& labels = additions_of(slot).labels;
+    return labels ? static_cast<int>(labels->size()) : 0;
+  };
+  while (const Slot slot = due(give_up_due_, now_.mono_ns)) {
+    things += labels_of(slot);
+    give_up(slot);
+  }
   while (const Slot slot = due(payload_due_, wall)) {
-    // A writer that is still alive may write on: its block is kept a while longer.
-    const bool written = payloads_[slot].phase == Phase::allocated;
-    // Each label stands in two indexes.
-    if (const auto& labels = additions_of(slot).labels) things += static_cast<int>(labels->size());
-    if (written) {
-      const bool waits = !is_planted(Mutant::given_up_copy_goes_at_once);
-      erase(slot, waits ? now_.mono_ns + limits_.orphan_grace_ns : 0);
+    things += labels_of(slot);
+    if (payloads_[slot].phase == Phase::allocated) {
+      give_up(slot);
     } else {
       erase(slot, 0, EventKind::expired);
     }

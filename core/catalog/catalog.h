@@ -301,6 +301,8 @@ class Catalog {
   void leave_victims(Slot payload);
   void join_victims(Slot payload);
   std::int64_t due_wall_ns(const Payload& payload) const;
+  std::uint64_t give_up_mono_ns(Slot payload) const;
+  void give_up(Slot payload);
   void index_due(Slot payload);
   void unindex_due(Slot payload);
   void erase(Slot payload, std::uint64_t not_before_ns, EventKind told = EventKind::deleted);
@@ -406,9 +408,13 @@ class Catalog {
   Slots<Operation> operations_;
   std::unordered_map<Ticket, Slot> operation_by_ticket_;  // At most waiters_max.
 
+  // Of allocations without a time to live: when they are given up, in monotonic time.
+  std::unordered_map<Slot, std::uint64_t> give_up_ns_;
+
   OrderedIndex lease_due_;      // Monotonic.
   OrderedIndex operation_due_;  // Monotonic.
   OrderedIndex removal_due_;    // Monotonic.
+  OrderedIndex give_up_due_;    // Monotonic.
   OrderedIndex payload_due_;    // Wall.
   OrderedIndex request_due_;    // Wall.
   OrderedIndex pin_due_;        // Wall.

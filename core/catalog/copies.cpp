@@ -253,22 +253,35 @@ void Catalog::join_victims(Slot slot) {
 // When its life ends by itself: 0 never. Nothing ends while the tier is at work on an allocation.
 std::int64_t Catalog::due_wall_ns(const Payload& payload) const {
   if (payload.phase == Phase::allocating) return 0;
-  if (payload.phase == Phase::allocated) {
-    if (payload.operation != no_slot) return 0;
-    if (payload.expires_at_ns != 0) return payload.expires_at_ns;
-    return payload.created_at_ns + static_cast<std::int64_t>(limits_.uncommitted_max_ns);
-  }
+  if (payload.phase == Phase::allocated && payload.operation != no_slot) return 0;
   return payload.expires_at_ns;
+}
+
+// When it is given up unless it is committed; 0: by its time to live, if ever. Allocations die with
+// the host, so this counts monotonic time: a writer's clock that is set must not end them.
+std::uint64_t Catalog::give_up_mono_ns(Slot slot) const {
+  const Payload& payload = payloads_[slot];
+  if (payload.phase != Phase::allocated || payload.operation != no_slot) return 0;
+  const auto found = give_up_ns_.find(slot);
+  return found == give_up_ns_.end() ? 0 : found->second;
 }
 
 void Catalog::index_due(Slot slot) {
   const std::int64_t due = due_wall_ns(payloads_[slot]);
   if (due != 0) payload_due_.insert(static_cast<std::uint64_t>(due), slot);
+  if (const std::uint64_t end = give_up_mono_ns(slot)) give_up_due_.insert(end, slot);
 }
 
 void Catalog::unindex_due(Slot slot) {
   const std::int64_t due = due_wall_ns(payloads_[slot]);
   if (due != 0) payload_due_.remove(static_cast<std::uint64_t>(due), slot);
+  if (const std::uint64_t end = give_up_mono_ns(slot)) give_up_due_.remove(end, slot);
+}
+
+// A writer that is still alive may write on: its block is kept a while longer.
+void Catalog::give_up(Slot slot) {
+  const bool waits = !is_planted(Mutant::given_up_copy_goes_at_once);
+  erase(slot, waits ? now_.mono_ns + limits_.orphan_grace_ns : 0);
 }
 
 // The payload is gone at once; its copies go when nobody reads them any more.
@@ -292,6 +305,7 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns, EventKind told) {
     changes_->records.emplace_back(std::move(record));
   }
   unindex_due(slot);
+  give_up_ns_.erase(slot);
   if (payload.phase == Phase::lost) lost_.remove(payload.order, slot);
   unlist(slot);
   std::uint64_t read = 0;

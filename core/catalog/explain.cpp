@@ -40,7 +40,11 @@ Reason Catalog::explain(const Id& id, const Clocks& now, Explanation& explanatio
         {copy.tier, copy.generation, copy.leases, sealed && survives_power(copy.tier) && !copy.bad,
          &copy == shown_copy, tiers_[copy.tier].failed, copy.bad, leases_end_at_ns(copy, now)});
   });
-  if (payload.phase == Phase::allocated) explanation.given_up_at_ns = due_wall_ns(payload);
+  if (payload.phase == Phase::allocated) {
+    const std::uint64_t ends = give_up_mono_ns(slot);
+    const auto left = static_cast<std::int64_t>(ends - std::min(ends, now.mono_ns));
+    explanation.given_up_at_ns = ends != 0 ? now.wall_ns + left : due_wall_ns(payload);
+  }
   if (payload.phase == Phase::committed) {
     explanation.plan = plan_eviction(payload, *shown_copy);
   }

@@ -119,6 +119,7 @@ void Catalog::on(const Allocate& command) {
   if (command.ttl_ns != 0 && !kept) {
     payload.expires_at_ns = now_.wall_ns + static_cast<std::int64_t>(command.ttl_ns);
   }
+  if (payload.expires_at_ns == 0) give_up_ns_[slot] = now_.mono_ns + limits_.uncommitted_max_ns;
   payload_by_id_.insert(slot);
   if (command.labels != nullptr && !command.labels->empty()) add_to(slot).labels = command.labels;
   const Slot operation = start_operation(slot, Action::allocate, command.tier);
@@ -249,6 +250,7 @@ void Catalog::on(const Sealed& report) {
   payload.phase = Phase::committed;
   payload.revision = 2;
   --uncommitted_count_;
+  give_up_ns_.erase(slot);
   index_due(slot);
   record_payload(slot);
   tell(EventKind::committed, Cause::request, slot, no_tier);

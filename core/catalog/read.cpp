@@ -83,7 +83,7 @@ Counts Catalog::counts() const {
 
 std::uint64_t Catalog::next_due_mono_ns() const {
   std::uint64_t due = 0;
-  for (const OrderedIndex* index : {&lease_due_, &operation_due_, &removal_due_}) {
+  for (const OrderedIndex* index : {&lease_due_, &operation_due_, &removal_due_, &give_up_due_}) {
     if (const auto first = index->first(); first && (due == 0 || first->key < due)) {
       due = first->key;
     }

@@ -272,6 +272,20 @@ TEST(time_to_live, of_an_abandoned_allocation_ends_and_its_block_rests) {
   EXPECT_EQ(machine.charged(shm), 0u);
 }
 
+TEST(time_to_live, of_an_abandoned_allocation_does_not_follow_the_clock) {
+  Limits limits;
+  limits.uncommitted_max_ns = 100 * second_ns;
+  constexpr auto day_ns = static_cast<std::int64_t>(86'400 * second_ns);
+  Machine machine(three_tiers(), limits);
+  machine.allocate(1, 1);
+  machine.now.wall_ns += day_ns;
+  machine.pass(99 * second_ns);
+  EXPECT_NE(machine.look(1), Reason::payload_not_found) << "its writer is at work";
+  machine.now.wall_ns -= 2 * day_ns;
+  machine.pass(2 * second_ns);
+  EXPECT_EQ(machine.look(1), Reason::payload_not_found) << "its writer is dead";
+}
+
 TEST(time_to_live, expires_a_storm_in_slices_of_256) {
   Machine machine(three_tiers(UINT64_MAX));
   for (std::uint64_t number = 1; number <= 1000; ++number) {

@@ -287,6 +287,17 @@ void Model::on(const Tick&) {
   while (true) {
     const Held* first = nullptr;
     for (const auto& [key, payload] : payloads_) {
+      const bool written = payload.phase == Phase::allocated && payload.work == 0;
+      if (!written || payload.expires_at_ns != 0) continue;
+      if (payload.asked_for_ns + rules_.uncommitted_max_ns > at_.now.mono_ns) continue;
+      if (first == nullptr || payload.asked_for_ns < first->asked_for_ns) first = &payload;
+    }
+    if (first == nullptr) break;
+    erase(Key(first->id.bytes), at_.now.mono_ns + rules_.orphan_grace_ns, EventKind::deleted);
+  }
+  while (true) {
+    const Held* first = nullptr;
+    for (const auto& [key, payload] : payloads_) {
       const std::int64_t due = due_ns(payload);
       if (due == 0 || due > at_.now.wall_ns) continue;
       if (first == nullptr || due < due_ns(*first)) first = &payload;

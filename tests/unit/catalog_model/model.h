@@ -106,6 +106,7 @@ struct Held {
   std::uint64_t order = 0;
   std::int64_t created_at_ns = 0;
   std::int64_t expires_at_ns = 0;
+  std::uint64_t asked_for_ns = 0;  // Monotonic.
   Retention retention;
   Checksum checksum{};
   std::vector<HeldCopy> copies;

@@ -40,6 +40,7 @@ void Model::on(const Allocate& command) {
   payload.id = command.id;
   payload.size_bytes = command.size_bytes;
   payload.created_at_ns = at_.now.wall_ns;
+  payload.asked_for_ns = at_.now.mono_ns;
   payload.order = ++order_;
   payload.retention = command.retention;
   const bool never = command.retention.no_evict || command.retention.priority == Priority::never;

@@ -358,12 +358,7 @@ void Model::drop_copy(Held& payload, std::uint64_t generation) {
 // When it ends by itself; 0: never. Nothing ends while the tier is at work on an allocation.
 std::int64_t Model::due_ns(const Held& payload) const {
   if (payload.phase == Phase::allocating) return 0;
-  if (payload.phase == Phase::allocated) {
-    if (payload.work != 0) return 0;
-    if (payload.expires_at_ns == 0) {
-      return payload.created_at_ns + static_cast<std::int64_t>(rules_.uncommitted_max_ns);
-    }
-  }
+  if (payload.phase == Phase::allocated && payload.work != 0) return 0;
   return payload.expires_at_ns;
 }
 
