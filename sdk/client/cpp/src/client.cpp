@@ -37,6 +37,8 @@ const std::string& Client::address() const noexcept { return connection_->addres
 
 Result<WritablePayload> Client::create(std::uint64_t size_bytes, CreateOptions options) noexcept {
   return guarded([&]() -> Result<WritablePayload> {
+    // Before the lock of the grants: a thread of the parent may have held it.
+    if (connection_->is_forked()) return detail::Connection::forked();
     auto parts = std::make_unique<WritablePayload::Parts>();
     parts->connection = connection_;
     std::optional<Descriptor> granted;

@@ -1,8 +1,10 @@
 #include "connection.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -21,6 +23,16 @@ constexpr int reconnect_backoff_min_ms = 100;
 constexpr int reconnect_backoff_max_ms = 1000;
 constexpr std::uint32_t spin_us_max = 1000;
 constexpr std::chrono::seconds give_back_time(1);
+
+// Cheaper to ask than getpid(2), and no number comes twice.
+std::atomic<unsigned> forks_so_far{0};
+
+unsigned count_forks() {
+  static const int registered = ::pthread_atfork(
+      nullptr, nullptr, [] { forks_so_far.fetch_add(1, std::memory_order_relaxed); });
+  static_cast<void>(registered);
+  return forks_so_far.load(std::memory_order_relaxed);
+}
 
 // Where a host listens unless configured otherwise: one of this user's own, or the machine's.
 std::string default_address() {
@@ -90,13 +102,18 @@ Result<std::shared_ptr<Connection>> Connection::make(std::string address, Connec
   // Each client has a connection of its own, so that one does not wait for another's backoff.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   auto channel = grpc::CreateCustomChannel(address, *chosen, arguments);
-  return std::make_shared<Connection>(std::move(address), std::move(options), channel);
+  auto connection = std::make_unique<Connection>(std::move(address), std::move(options), channel);
+  // A forked child has only a copy of it, which it must leave as it is.
+  return std::shared_ptr<Connection>(connection.release(), [](Connection* made) {
+    if (!made->is_forked()) delete made;
+  });
 }
 
 Connection::Connection(std::string address, ConnectOptions options,
                        const std::shared_ptr<grpc::Channel>& channel)
     : address_(std::move(address)),
       options_(std::move(options)),
+      forks_(count_forks()),
       catalog_(payload::manager::services::v1::PayloadCatalogService::NewStub(channel)),
       data_(payload::manager::services::v1::PayloadDataService::NewStub(channel)),
       admin_(payload::manager::services::v1::PayloadAdminService::NewStub(channel)),
@@ -118,8 +135,20 @@ Connection::~Connection() {
   }));
 }
 
+bool Connection::is_forked() const noexcept {
+  return forks_ != forks_so_far.load(std::memory_order_relaxed);
+}
+
+Status Connection::forked() {
+  return {Code::failed_precondition,
+          "this client was made by the parent process; a forked child calls exec(2) and connects "
+          "by itself",
+          "FORKED"};
+}
+
 Status Connection::call_raw(const std::string& method, const grpc::ByteBuffer& request,
                             grpc::ByteBuffer* reply) {
+  if (is_forked()) return forked();
   grpc::ClientContext context;
   if (options_.deadline_ms != 0) {
     context.set_deadline(std::chrono::system_clock::now() + deadline());

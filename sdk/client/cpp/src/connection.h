@@ -43,9 +43,14 @@ class Connection {
   using Begin = std::unique_ptr<grpc::ClientAsyncResponseReader<Reply>> (Stub::*)(
       grpc::ClientContext*, const Request&, grpc::CompletionQueue*);
 
+  // Whether this is another process than the one that made it. Nothing of gRPC may be touched then:
+  // its threads are not here, and its locks may be held for ever.
+  bool is_forked() const noexcept;
+
   // Calls a method of `stub` with the deadline of the options, and waits for the answer.
   template <typename Stub, typename Request, typename Reply>
   Status call(Stub& stub, Begin<Stub, Request, Reply> begin, const Request& request, Reply* reply) {
+    if (is_forked()) return forked();
     grpc::ClientContext context;
     if (options_.deadline_ms != 0) {
       context.set_deadline(std::chrono::system_clock::now() + deadline());
@@ -59,6 +64,7 @@ class Connection {
   Status call_raw(const std::string& method, const grpc::ByteBuffer& request,
                   grpc::ByteBuffer* reply);
   grpc::GenericStub& raw() noexcept { return raw_; }
+  static Status forked();
 
  private:
   // Looks for it for the options' spin_us, then sleeps.
@@ -67,6 +73,7 @@ class Connection {
 
   const std::string address_;
   const ConnectOptions options_;
+  const unsigned forks_;  // Of this process and its parents, when it was made.
   using CatalogStub = payload::manager::services::v1::PayloadCatalogService::Stub;
   using DataStub = payload::manager::services::v1::PayloadDataService::Stub;
   using AdminStub = payload::manager::services::v1::PayloadAdminService::Stub;

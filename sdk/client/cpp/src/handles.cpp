@@ -18,6 +18,7 @@ namespace detail {
 
 Result<Descriptor> commit(Connection& connection, const PayloadId& id, std::string_view request_id,
                           const catalog::AllocatePayloadRequest* next, const Checksum& checksum) {
+  if (connection.is_forked()) return Connection::forked();
   catalog::CommitPayloadRequest request;
   set_id(request.mutable_id(), id);
   if (checksum.algorithm != ChecksumAlgorithm::none) {

@@ -88,6 +88,7 @@ Result<std::string> Client::call(const std::string& method, const std::string& r
 Status Client::stream(const std::string& method, const std::string& request,
                       const std::function<bool(const std::string&)>& visit) noexcept {
   return guarded([&]() -> Status {
+    if (connection_->is_forked()) return detail::Connection::forked();
     StreamReader reader(connection_->raw(), method);
     if (!reader.send(request)) return reader.finish();
     grpc::ByteBuffer reply;

@@ -24,9 +24,17 @@
 //   TRUNCATED        the mapped object is shorter than the server says (DATA_LOSS)
 //   NOT_REACHABLE    the bytes are not on this machine, or not for this user
 //   NOT_MAPPABLE     the payload's tier has no memory or file to map (UNIMPLEMENTED)
+//   FORKED           the Client was made by the parent of this process (FAILED_PRECONDITION)
 //
 // A Client may be used from any number of threads at once. A WritablePayload or ReadLease belongs
 // to one thread at a time; both keep the connection alive, also after their Client is gone.
+//
+// After fork(2) they belong to the parent. The child has the mappings, too: it may read and write
+// through spans that it got before, under the same rules as the parent (a lease's bytes stay as
+// long as the lease runs, whoever of the two is alive; nothing is written after the commit). All
+// that it calls on them is refused as FORKED, and dropping them there unmaps the bytes and ends
+// neither lease nor allocation. gRPC does not outlive fork(2): a child that wants a Client of its
+// own must call exec(2) first; others should leave by _exit(2).
 
 namespace pm::client {
 
