@@ -133,6 +133,7 @@ class Kills {
   std::array<long, poses_count> by_pose_{};
 };
 
+// LEASE-8
 TEST(clients, killed_at_anything_leave_nothing_behind_and_harm_nobody) {
   const long count = number_from({"PM_CLIENT_KILLS", "PM_CLIENT_KILLS_DEFAULT"}, 200);
   const auto seed = static_cast<std::uint32_t>(number_from({"PM_SEED"}, ::getpid()));

@@ -109,6 +109,7 @@ class Stops {
 
 class Late : public testing::TestWithParam<bool> {};
 
+// PAYLOAD-8
 TEST_P(Late, clients_are_refused_and_harm_nobody) {
   const long count = number_from({"PM_CLIENT_STOPS", "PM_CLIENT_STOPS_DEFAULT"}, 100) / 2;
   const auto seed = static_cast<std::uint32_t>(number_from({"PM_SEED"}, ::getpid()));

@@ -41,7 +41,8 @@ def check_guarantees(root, text, problems):
         problems.append(f"docs/CONTRACT.md: guarantee: {name} stands there twice")
     families = {name.rsplit("-", 1)[0] for name in names}
     cited = {}
-    for path in tests_of(root, "tests/unit", "tests/integration", "tests/contract", "tests/perf"):
+    for path in tests_of(root, "tests/unit", "tests/integration", "tests/contract", "tests/perf",
+                         "tests/clients"):
         for line_number, line in enumerate(path.read_text().splitlines(), 1):
             match = CITATION.search(line)
             for name in NAME.findall(match.group(0)) if match else []:
