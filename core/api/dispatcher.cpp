@@ -66,7 +66,8 @@ std::uint64_t Dispatcher::call(const pm_engine_t* engine, const char* method,
   invocation.on_reply = on_reply;
   invocation.data = data;
   if (is_planted(catalog::Mutant::call_leaks_memory)) {
-    ::mmap(nullptr, 1 << 16, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
+    ::mmap(nullptr, 1 << 16, PROT_READ | PROT_WRITE, flags, -1, 0);
   }
   if (is_planted(catalog::Mutant::call_leaks_descriptor)) ::fcntl(0, F_DUPFD, 0);
   const Method found = find_method(invocation.method);
