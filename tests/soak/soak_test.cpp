@@ -88,7 +88,8 @@ class Soak {
         next_check_s = passed_s() + plan_.check_every_s;
       }
     }
-    check();
+    if (plan_.faults) check();
+    load_.rest();
     judge();
   }
 
