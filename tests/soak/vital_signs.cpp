@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 
 namespace pm::soak {
 
@@ -27,6 +28,18 @@ std::uint64_t count_entries(const fs::path& folder) {
     ++count;
   }
   return count;
+}
+
+// A disk tier names a file ROOT/ab/cd/UUID.GENERATION: no other file of a host lies so deep.
+void count_descriptors(const fs::path& folder, Sample& sample) {
+  static const std::regex payload_file("/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f-]{36}[.]");
+  std::error_code error;
+  for (auto entry = fs::directory_iterator(folder, error);
+       !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    std::error_code closed;
+    const std::string name = fs::read_symlink(entry->path(), closed).string();
+    ++(std::regex_search(name, payload_file) ? sample.file_descriptors : sample.descriptors);
+  }
 }
 
 std::string text(const char* format, double a, double b) {
@@ -60,7 +73,7 @@ Sample take_sample(pid_t pid, double at_s) {
     if (line.rfind("RssShmem:", 0) == 0)
       sample.resident_bytes -= std::stoull(line.substr(9)) * 1024;
   }
-  sample.descriptors = count_entries(process / "fd");
+  count_descriptors(process / "fd", sample);
   sample.threads = count_entries(process / "task");
   std::ifstream maps(process / "maps");
   for (std::string line; std::getline(maps, line);) ++sample.maps;
@@ -105,22 +118,32 @@ std::vector<Sample> warm_part(const std::vector<Sample>& samples) {
   return warm;
 }
 
-std::vector<std::string> growth_in(const std::vector<Sample>& samples) {
+std::vector<std::string> growth_of_memory(const std::vector<Sample>& samples) {
   constexpr std::size_t samples_min = 6;
   const std::vector<Sample> warm = warm_part(samples);
   if (warm.size() < samples_min) return {};
-  std::vector<std::string> growth;
   const Slope slope = slope_of(warm);
   const double resolution =
       slope.span_s < long_life_s ? short_resolution_bytes : long_resolution_bytes;
-  if (slope.bytes_per_s - 2 * slope.error_bytes_per_s > slope_bytes_per_s_max &&
-      slope.bytes_per_s * slope.span_s > resolution) {
-    growth.push_back(text("resident memory grows by %.1f MiB in %.0f s",
-                          slope.bytes_per_s * slope.span_s / mib, slope.span_s));
+  const double growth = slope.bytes_per_s * slope.span_s;
+  const double surely = slope.bytes_per_s - 2 * slope.error_bytes_per_s;
+  if (surely <= slope_bytes_per_s_max || growth <= resolution) return {};
+  return {text("resident memory grows by %.1f MiB in %.0f s", growth / mib, slope.span_s)};
+}
+
+std::vector<std::string> growth_of_counts(const std::vector<Sample>& samples) {
+  std::vector<std::string> growth;
+  if (samples.size() < 2) return growth;
+  compare(samples, &Sample::descriptors, "descriptors", 8, growth);
+  // Two tiers that keep 32 files open, each twice (plugins/tier-disk/file.h).
+  constexpr std::uint64_t kept_max = 2 * 32 * 2;
+  const std::uint64_t kept = samples.back().file_descriptors;
+  if (kept > kept_max) {
+    growth.push_back(text("%.0f descriptors of payloads' files are open, at most %.0f may be",
+                          static_cast<double>(kept), static_cast<double>(kept_max)));
   }
-  compare(warm, &Sample::descriptors, "descriptors", 16, growth);
-  compare(warm, &Sample::threads, "threads", 8, growth);
-  compare(warm, &Sample::maps, "maps", 64, growth);
+  compare(samples, &Sample::threads, "threads", 8, growth);
+  compare(samples, &Sample::maps, "maps", 64, growth);
   return growth;
 }
 

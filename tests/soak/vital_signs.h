@@ -13,7 +13,8 @@ namespace pm::soak {
 struct Sample {
   double at_s = 0;  // Since it was ready.
   std::uint64_t resident_bytes = 0;
-  std::uint64_t descriptors = 0;
+  std::uint64_t descriptors = 0;       // But for those of payloads' files.
+  std::uint64_t file_descriptors = 0;  // Of payloads' files: a disk tier keeps some open.
   std::uint64_t threads = 0;
   std::uint64_t maps = 0;
 };
@@ -29,7 +30,10 @@ Slope slope_of(const std::vector<Sample>& samples);
 
 // What grows, in words; nothing when there are too few samples to tell. The first quarter of a
 // life, and at least 2 s of it, is the time to get warm.
-std::vector<std::string> growth_in(const std::vector<Sample>& samples);
+std::vector<std::string> growth_of_memory(const std::vector<Sample>& samples);
+// Descriptors, threads and maps. The samples must be of like times: all of the same load, or all at
+// rest. What is being written and who is connected takes descriptors.
+std::vector<std::string> growth_of_counts(const std::vector<Sample>& samples);
 std::vector<Sample> warm_part(const std::vector<Sample>& samples);
 
 }  // namespace pm::soak
