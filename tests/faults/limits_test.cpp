@@ -188,6 +188,8 @@ TEST_F(Limits, host_without_descriptors_refuses_and_takes_again) {
 TEST_F(Limits, host_without_address_space_refuses_or_ends_in_words) {
   Campaign campaign("address_space", 15);
   begin(campaign.seed());
+  // Now and then a call hangs in gRPC, which had no memory for it, while the engine is idle.
+  for (auto& writer : writers_) writer->let_host_fall_silent();
   int ended = 0;
   int faults = 0;
   for (; faults < campaign.count() && !HasFailure(); ++faults) {

@@ -53,7 +53,7 @@ class TierNth : public testing::Test {
     options.slab_bytes = 8 << 20;
     options.allocate_wait_ms_max = 3'000;
     // A tier that was taken out of service is back soon.
-    options.shm_keys = options.disk_keys = "probe_ms_min = 10\nprobe_ms_max = 50\n";
+    options.tier_keys = "probe_ms_min = 10\nprobe_ms_max = 50\n";
     return options;
   }
 

@@ -77,11 +77,12 @@ void HostProcess::write_config() const {
       << options_.limits << "[recovery]\norphan_grace_ms = " << options_.orphan_grace_ms
       << "\nquarantine_ms = " << options_.quarantine_ms << '\n';
   write_repository(out);
-  write_tier(out, "shm", options_.shm_faults, "number = 2\nrank = 20\n",
+  write_tier(out, "shm", options_.shm_faults, "number = 2\nrank = 20\n" + options_.tier_keys,
              "capacity_bytes = " + std::to_string(options_.shm_capacity_bytes) +
                  "\nslab_bytes = " + std::to_string(options_.slab_bytes) + "\nprefix = \"" +
                  prefix_ + "\"\n" + options_.shm_keys);
-  write_tier(out, "disk", options_.disk_faults, "number = 3\nrank = 30\n" + options_.disk_keys,
+  write_tier(out, "disk", options_.disk_faults,
+             "number = 3\nrank = 30\n" + options_.disk_keys + options_.tier_keys,
              "root = \"" + disk_root().string() +
                  "\"\ncapacity_bytes = " + std::to_string(options_.disk_capacity_bytes) + "\n");
   if (options_.more_tiers) write_more_tiers(out);

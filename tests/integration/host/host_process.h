@@ -36,6 +36,7 @@ struct HostOptions {
   std::string shm_keys;          // More lines of [[tier]] shm.
   std::string repository_keys;   // And of [repository.config], of "sqlite" alone.
   std::string limits;            // More lines of [limits].
+  std::string tier_keys;         // Of [[tier]] shm and disk, before their configuration.
   std::string disk_keys;         // And of [[tier]] disk, before its configuration.
   std::string more;              // More sections.
   std::string plugin_directory;  // One more, besides the ones of the build.

@@ -24,6 +24,9 @@ bool KillWriter::host_is_gone(const Status& status, const char* what, const clie
     case Code::resource_exhausted: ++answers_; return false;
     case Code::unavailable:
     case Code::cancelled: return true;
+    case Code::deadline_exceeded:
+      if (host_may_fall_silent_) return true;
+      [[fallthrough]];
     default: violate(std::string(what) + " answers " + status.to_string(), id); return true;
   }
 }

@@ -17,6 +17,9 @@ class KillWriter {
  public:
   explicit KillWriter(unsigned seed) : random_(seed) {}
 
+  // A call without an answer until its deadline is no broken promise from now on.
+  void let_host_fall_silent() { host_may_fall_silent_ = true; }
+
   // Puts, moves, reads and deletes payloads of its own until told to stop or the host is gone.
   void work(client::Client& client, const std::atomic<bool>& stop);
 
@@ -44,6 +47,7 @@ class KillWriter {
   Violations violations_;
   std::uint64_t answers_ = 0;
   std::uint64_t unknowns_ = 0;
+  bool host_may_fall_silent_ = false;
 };
 
 }  // namespace pm::integration

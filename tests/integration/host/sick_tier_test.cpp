@@ -120,6 +120,8 @@ class SickTier : public testing::Test {
       EXPECT_EQ(*digest_of(client_, id), stored.digest);
     }
     erase_all();
+    // The file of a probe stands there for a moment.
+    eventually([&] { return leftovers(host_, client_).empty(); });
     EXPECT_EQ(leftovers(host_, client_), "");
     const auto exit = host_.terminate();
     ASSERT_TRUE(exit.has_value());
