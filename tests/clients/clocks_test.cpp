@@ -174,20 +174,29 @@ class Clocks {
 
   void after_jump() {
     if (!violations_.empty()) return;
-    const std::uint64_t begin_ns = monotonic_ns();
-    const std::uint64_t begin_ms = processor_ms(host_.pid());
     check_orders();
     const Wall now = clock_.now();
     for (Timed& timed : timed_) check_timed(timed, now);
     std::erase_if(abandoned_,
                   [&](const Abandoned& abandoned) { return check_abandoned(abandoned, false); });
-    sleep_ms(100);
-    const std::uint64_t used_ms = processor_ms(host_.pid()) - begin_ms;
-    const std::uint64_t passed_ms = (monotonic_ns() - begin_ns) / ms_ns;
-    if (used_ms > 300 + passed_ms / 2) {
-      fail("the host spins: " + std::to_string(used_ms) + " of " + std::to_string(passed_ms) +
-           " ms");
+    check_rests();
+  }
+
+  // Nobody asks it for anything: what a jump leaves to do is soon done. gRPC's own timers wait by
+  // calls to the kernel that the library which fakes the clock does not see, until a time of the
+  // real clock; with a clock that is behind they come back at once, for ever.
+  void check_rests() {
+    constexpr int windows_max = 10;
+    const auto used_ms = [this] {
+      return processor_ms(host_.pid(), {"grpc_global_tim", "timer_manager"});
+    };
+    for (int window = 0; window < windows_max; ++window) {
+      const std::uint64_t begin_ns = monotonic_ns();
+      const std::uint64_t begin_ms = used_ms();
+      sleep_ms(100);
+      if (used_ms() - begin_ms < (monotonic_ns() - begin_ns) / ms_ns / 4) return;
     }
+    fail("the host spins: it has no rest for a second");
   }
 
   bool is_pinned(const wire_core::PayloadID& id) {
