@@ -87,7 +87,7 @@ Scrubber::Scrubber(ledger::Ledger& ledger, const TierTable& tiers, const ScrubOp
       tiers_(tiers),
       options_(options),
       next_pass_ns_(ledger::monotonic_now_ns() + options.first_after_ms * ms_ns),
-      thread_(1, mover::Priority::low) {
+      thread_(1, mover::Priority::normal) {
   thread_.add([this] { run(); });
 }
 

@@ -46,8 +46,9 @@ struct ScrubOutcome {
   std::uint64_t lsn = 0;                           // What must be durable before it is told.
 };
 
-// Looks for bit rot: reads copies, on one thread of low priority, and holds their bytes against
-// their checksum. A pass walks through all payloads in the order of their making, those that are
+// Looks for bit rot: reads copies, on one thread, and holds their bytes against their checksum. The
+// thread takes the ledger's lock, so its priority is the normal one; its rate is what keeps it from
+// being felt. A pass walks through all payloads in the order of their making, those that are
 // there when it begins, 64 at a time; it keeps no list of them. The passes that begin by themselves
 // start at a random place and go round, so that restarts, after which nothing is known of the pass
 // before, do not keep the same payloads from being read. [thread-safe]
