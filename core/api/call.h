@@ -18,12 +18,15 @@
 #include "reasons.h"
 #include "tier_table.h"
 
+namespace pm::scrub {
+class Scrubber;
+}
+
 namespace pm::api {
 
 class Call;
 class Delivery;
 class RepositoryReader;
-class Scrubber;
 class StreamCall;
 class StreamHub;
 class Turns;
@@ -69,7 +72,7 @@ struct Services {
   StreamHub& streams;
   Turns& lineage_turns;  // Of those who search lineage for cycles.
   WatchHub& watch;
-  Scrubber& scrubber;
+  scrub::Scrubber& scrubber;
   const HostFacts& host;
 };
 

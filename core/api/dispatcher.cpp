@@ -27,7 +27,7 @@ extern "C" const std::uint8_t pm_contract_end[];
 namespace pm::api {
 
 Dispatcher::Dispatcher(ledger::Ledger& ledger, const TierTable& tiers,
-                       const pm_repository_t* repository, Scrubber& scrubber, HostFacts host)
+                       const pm_repository_t* repository, scrub::Scrubber& scrubber, HostFacts host)
     : reader_(repository, ledger),
       lineage_turns_(reader_),
       watch_(ledger),

@@ -11,8 +11,8 @@
 #include "core/mover/mover.h"
 #include "core/observe/log.h"
 #include "core/plugin/host_services.h"
+#include "core/scrub/scrubber.h"
 #include "dispatcher.h"
-#include "scrubber.h"
 #include "tier_table.h"
 
 namespace pm {
@@ -126,7 +126,7 @@ class Engine::Parts {
   ledger::TierNames names;
   std::unique_ptr<ledger::Ledger> ledger;
   std::unique_ptr<mover::Mover> mover;
-  std::unique_ptr<api::Scrubber> scrubber;
+  std::unique_ptr<scrub::Scrubber> scrubber;
   std::unique_ptr<api::Dispatcher> dispatcher;
   std::atomic<bool> stopping{false};
   bool stopped = false;
@@ -146,10 +146,12 @@ Result<std::unique_ptr<Engine>> Engine::start(
   auto parts = std::make_unique<Parts>(std::move(tiers));
   std::vector<const pm_tier_t*> plugins;
   std::vector<mover::MoverTier> mover_tiers;
+  std::vector<scrub::Tier> scrub_tiers;
   for (const TierSetup& setup : parts->tiers.all()) {
     parts->names.push_back(setup.name);
     plugins.push_back(setup.tier);
     mover_tiers.push_back({setup.tier, setup.workers, setup.name, health_of(setup)});
+    scrub_tiers.push_back({setup.name, setup.scrub});
   }
   auto catalog =
       std::make_unique<catalog::Catalog>(limits_of(options), std::move(*facts), state.epoch);
@@ -173,7 +175,8 @@ Result<std::unique_ptr<Engine>> Engine::start(
   parts->ledger = std::make_unique<ledger::Ledger>(
       std::move(catalog), journal, repository, state.epoch, state.last_sequence, parts->names,
       [raw](catalog::Effect effect) { raw->mover->run(std::move(effect)); }, std::move(on_fatal));
-  parts->scrubber = std::make_unique<api::Scrubber>(*parts->ledger, parts->tiers, options.scrub);
+  parts->scrubber = std::make_unique<scrub::Scrubber>(*parts->ledger, *parts->mover,
+                                                      std::move(scrub_tiers), options.scrub);
   parts->dispatcher = std::make_unique<api::Dispatcher>(*parts->ledger, parts->tiers, repository,
                                                         *parts->scrubber, std::move(host));
   for (const catalog::Mounted& mounted : found->mounted) parts->ledger->submit(mounted);

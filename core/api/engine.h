@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "core/scrub/options.h"
+
 namespace pm {
 
 // One tier of a configuration.
@@ -49,14 +51,6 @@ struct HostFacts {
 // Clients upload to it from outside, and import what they uploaded: the contract's OBJECT.
 inline bool takes_uploads(const TierSetup& tier) { return tier.number == 4; }
 
-// How copies are looked at for bit rot.
-struct ScrubOptions {
-  bool enabled = true;                        // Passes begin by themselves.
-  std::uint64_t bytes_per_second = 16 << 20;  // Of a pass; 0: no limit.
-  std::uint64_t interval_ms = 604'800'000;    // From the begin of one to that of the next.
-  std::uint64_t first_after_ms = 600'000;     // After the start.
-};
-
 struct EngineOptions {
   std::uint64_t lease_default_ms = 20'000;
   std::uint64_t lease_max_ms = 120'000;
@@ -72,7 +66,7 @@ struct EngineOptions {
   std::uint64_t payload_bytes_max = 128ULL << 30;
   std::uint64_t orphan_grace_ms = 120'000;
   std::uint64_t quarantine_ms = 120'000;
-  ScrubOptions scrub;
+  scrub::Options scrub;
 };
 
 // What opening the repository says.

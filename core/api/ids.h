@@ -1,6 +1,5 @@
 #pragma once
 
-#include <string>
 #include <string_view>
 
 #include "core/catalog/ids.h"
@@ -15,8 +14,5 @@ catalog::Id random_id();
 
 // False when `bytes` are not 16.
 bool read_id(std::string_view bytes, catalog::Id& id);
-
-// "7f0c2a3e-...": the text form of RFC 4122.
-std::string to_text(const catalog::Id& id);
 
 }  // namespace pm::api

@@ -1,11 +1,11 @@
 #include <atomic>
 #include <memory>
 
+#include "core/scrub/scrubber.h"
 #include "google/rpc/status.pb.h"
 #include "ids.h"
 #include "methods.h"
 #include "payload/manager/admin/v1/scrub.pb.h"
-#include "scrubber.h"
 #include "times.h"
 
 // Scrub, GetScrub: looking for bit rot.
@@ -16,7 +16,7 @@ namespace wire = payload::manager::admin::v1;
 
 namespace {
 
-void fill_counts(const ScrubCounts& counts, wire::ScrubCounts& row) {
+void fill_counts(const scrub::Counts& counts, wire::ScrubCounts& row) {
   row.set_copies(counts.copies);
   row.set_bytes(counts.bytes);
   row.set_checksums(counts.checksums);
@@ -26,7 +26,7 @@ void fill_counts(const ScrubCounts& counts, wire::ScrubCounts& row) {
   row.set_unreadable(counts.unreadable);
 }
 
-void fill_pass(const TierTable& tiers, const ScrubPass& pass, wire::ScrubPass& row) {
+void fill_pass(const TierTable& tiers, const scrub::Pass& pass, wire::ScrubPass& row) {
   row.set_number(pass.number);
   row.set_tier(tiers.name(pass.tier));
   row.set_requested(pass.requested);
@@ -49,7 +49,7 @@ class PayloadsScrub : public std::enable_shared_from_this<PayloadsScrub> {
     result.mutable_id()->set_value(id.bytes.data(), id.bytes.size());
     const auto self = shared_from_this();
     const bool taken =
-        services_.scrubber.check_payload(id, [self, number, id](const ScrubOutcome& outcome) {
+        services_.scrubber.check_payload(id, [self, number, id](const scrub::Outcome& outcome) {
           self->services_.ledger.when_durable(outcome.lsn, [self, number, id, outcome](bool is) {
             self->finish(number, id, outcome, is ? outcome.reason : catalog::Reason::shutting_down);
           });
@@ -58,7 +58,7 @@ class PayloadsScrub : public std::enable_shared_from_this<PayloadsScrub> {
   }
 
  private:
-  void finish(int number, const catalog::Id& id, const ScrubOutcome& outcome,
+  void finish(int number, const catalog::Id& id, const scrub::Outcome& outcome,
               catalog::Reason reason) {
     wire::ScrubResult& result = *response_.mutable_results(number);
     fill_counts(outcome.counts, *result.mutable_counts());
@@ -117,7 +117,7 @@ void get_scrub(const Services& services, const Invocation& invocation) {
   if (!parse(invocation, request)) return;
   wire::GetScrubResponse response;
   std::int64_t next_at_ns = 0;
-  for (const ScrubPass& pass : services.scrubber.passes(next_at_ns)) {
+  for (const scrub::Pass& pass : services.scrubber.passes(next_at_ns)) {
     fill_pass(services.tiers, pass, *response.add_passes());
   }
   if (next_at_ns != 0) set_time(next_at_ns, *response.mutable_next_at());

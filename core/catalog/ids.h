@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <string>
 #include <string_view>
 
 namespace pm::catalog {
@@ -14,6 +15,9 @@ struct Id {
 
   friend bool operator==(const Id&, const Id&) = default;
 };
+
+// "7f0c2a3e-...": the text form of RFC 4122.
+std::string to_text(const Id& id);
 
 // The bytes are random already, so eight of them are the hash.
 inline std::uint64_t hash_of(const Id& id) {

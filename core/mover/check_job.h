@@ -4,7 +4,7 @@
 #include <functional>
 #include <string>
 
-#include "copy_job.h"
+#include "checksum.h"
 #include "core/catalog/copy_check.h"
 
 namespace pm::mover {
@@ -13,6 +13,7 @@ struct CheckResult {
   // Unknown: it could not be read, or was not read to its end. That says nothing of the bytes.
   catalog::CopyChecked::Verdict verdict = catalog::CopyChecked::Verdict::unknown;
   bool stopped = false;        // By `may_read`.
+  bool is_away = false;        // Its tier did not answer, or not in time.
   catalog::Checksum checksum;  // Of a good copy: what was read.
   std::string words;           // What is wrong, if something is.
 };
@@ -22,8 +23,8 @@ using MayRead = std::function<bool(std::uint64_t bytes)>;
 
 // Reads a sealed object, whole, and holds its bytes against `expected`. An object that seems bad is
 // read once more: one bad read must not cost a payload a copy. Without an expected checksum,
-// XXH3-128 is computed, of two reads that must agree. [worker]
-CheckResult check_copy(const TierObject& object, std::uint64_t length,
+// XXH3-128 is computed, of two reads that must agree. [as `read`]
+CheckResult check_copy(const ReadPart& read, std::uint64_t length,
                        const catalog::Checksum& expected, const MayRead& may_read);
 
 }  // namespace pm::mover

@@ -111,4 +111,17 @@ Result<catalog::Checksum> ChecksumHasher::finish() {
   return checksum;
 }
 
+Result<catalog::Checksum> checksum_of_parts(catalog::ChecksumKind kind, std::uint64_t length,
+                                            std::uint64_t part_bytes, const ReadPart& read) {
+  ChecksumHasher hasher(kind);
+  for (std::uint64_t offset = 0; offset < length; offset += part_bytes) {
+    const std::uint64_t step = std::min(part_bytes, length - offset);
+    const auto part = read(offset, step);
+    if (!part.ok()) return part.status();
+    if (part->size() != step) return Status(Code::out_of_range, "it is shorter than it should be");
+    hasher.add(part->data(), part->size());
+  }
+  return hasher.finish();
+}
+
 }  // namespace pm::mover

@@ -2,8 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <pm/cpp/result.hpp>
+#include <span>
 
 #include "core/catalog/payload.h"
 
@@ -32,6 +34,14 @@ class ChecksumHasher {
   const catalog::ChecksumKind kind_;
   std::unique_ptr<State> state_;
 };
+
+// Up to `length` bytes from `offset` on, fewer only at the end; valid until the next call.
+using ReadPart =
+    std::function<Result<std::span<const std::byte>>(std::uint64_t offset, std::uint64_t length)>;
+
+// The checksum of `length` bytes, read in parts. out_of_range: there are fewer.
+Result<catalog::Checksum> checksum_of_parts(catalog::ChecksumKind kind, std::uint64_t length,
+                                            std::uint64_t part_bytes, const ReadPart& read);
 
 // CRC32C of more bytes behind those whose CRC32C is `crc` (0 of none). With the processor's
 // instruction where it has one; `portable` never uses it.

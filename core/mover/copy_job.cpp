@@ -31,7 +31,6 @@ constexpr std::size_t depth_max = 8;
 // device instead of hundreds. A short copy takes no more than it needs: mapping 2 MiB costs more
 // than it.
 constexpr std::size_t huge_page_bytes = 2 << 20;
-constexpr std::size_t page_bytes = 4096;
 
 // A shorter copy delays calls less than its own change of threads would delay it.
 constexpr std::uint64_t background_bytes_min = 8 << 20;
@@ -39,10 +38,6 @@ constexpr std::uint64_t background_bytes_min = 8 << 20;
 // Three busy processes on one processor kept a background thread from running for 4 to 9 s, so it
 // takes about as long to see that it starves; half of the time is the least that copies should get.
 constexpr std::chrono::seconds relief_time{10};
-
-struct FreeDeleter {
-  void operator()(void* memory) const { std::free(memory); }
-};
 
 std::uint64_t preferred_chunk(const pm_tier_t* tier) {
   pm_tier_info_t info{};
@@ -136,7 +131,7 @@ class CopyJob {
   const std::uint64_t chunk_bytes_;
   const std::uint64_t chunks_;
   const std::uint64_t depth_;
-  std::unique_ptr<std::byte, FreeDeleter> buffers_;
+  AlignedBuffer buffers_;
   std::array<Chunk, depth_max> ring_;
   const catalog::Checksum expected_;
   ChecksumHasher hasher_;
@@ -152,11 +147,10 @@ class CopyJob {
 bool CopyJob::prepare() {
   const std::uint64_t needed = std::min(depth_ * chunk_bytes_, length_);
   const std::size_t alignment = needed < huge_page_bytes ? page_bytes : huge_page_bytes;
-  const std::uint64_t bytes = (needed + alignment - 1) / alignment * alignment;
-  buffers_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, bytes)));
+  buffers_ = make_buffer(needed, alignment);
   if (buffers_ == nullptr) return false;
   // A wish; without it all works, slower.
-  if (alignment == huge_page_bytes) ::madvise(buffers_.get(), bytes, MADV_HUGEPAGE);
+  if (alignment == huge_page_bytes) ::madvise(buffers_.get(), needed, MADV_HUGEPAGE);
   for (std::uint64_t index = 0; index < depth_; ++index) {
     ring_[index].job = this;
     ring_[index].buffer = buffers_.get() + index * chunk_bytes_;
@@ -372,16 +366,6 @@ CopyResult CopyJob::finish_all() {
 }
 
 }  // namespace
-
-TierObject tier_object(const pm_tier_t* tier, const catalog::Object& object) {
-  TierObject result;
-  result.tier = tier;
-  std::memcpy(result.id.payload, object.payload.bytes.data(), object.payload.bytes.size());
-  result.id.generation = object.generation;
-  result.cookie.length = object.cookie.length;
-  std::memcpy(result.cookie.bytes, object.cookie.bytes.data(), object.cookie.length);
-  return result;
-}
 
 CopyResult copy_bytes(const TierObject& source, const TierObject& target, std::uint64_t length,
                       const catalog::Checksum& expected, Background& background,

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <pm/ext/draft/tier_async.h>
-#include <pm/tier.h>
 
 #include <atomic>
 #include <chrono>
@@ -11,19 +10,10 @@
 
 #include "core/catalog/command.h"
 #include "jobs.h"
+#include "tier_io.h"
 #include "worker_pool.h"
 
 namespace pm::mover {
-
-// One object, as the tiers are asked for it.
-struct TierObject {
-  const pm_tier_t* tier = nullptr;
-  const TierLink* link = nullptr;  // NULL: nobody looks how well the tier works.
-  pm_object_id_t id{};
-  pm_cookie_t cookie{};
-};
-
-TierObject tier_object(const pm_tier_t* tier, const catalog::Object& object);
 
 struct CopyResult {
   Status status;

@@ -1,6 +1,9 @@
 #include "mover.h"
 
+#include <chrono>
+#include <condition_variable>
 #include <cstring>
+#include <optional>
 #include <pm/cpp/failpoint.hpp>
 #include <string>
 #include <type_traits>
@@ -22,45 +25,23 @@ constexpr std::uint32_t checks_max = 1;  // Checksums of what is committed: the 
 // memory were measured.
 constexpr std::uint64_t large_bytes = 8 << 20;
 
-catalog::Outcome outcome_of(const Status& status) {
-  return {static_cast<std::int32_t>(status.code()), status.message()};
-}
-
 struct AllocateAnswer {
   catalog::Outcome outcome;
   catalog::Cookie cookie;
 };
 
-AllocateAnswer allocate_on(TierObject& object, const catalog::Object& wanted,
-                           catalog::Layout layout, std::uint32_t owner_uid, std::uint32_t flags,
-                           Job* job) {
-  pm_allocate_options_t options{};
-  options.size = sizeof options;
-  options.flags = flags | (layout == catalog::Layout::slab ? std::uint32_t{PM_ALLOCATE_SLAB} : 0u);
-  options.owner_uid = owner_uid;
-  pm_allocation_t allocation{};
-  allocation.size = sizeof allocation;
-  const Status status =
-      call_tier(job, object.link, wanted.length, Repeat::when_transient,
-                [&](const pm_call_context_t* context) {
-                  return object.tier->allocate(object.tier, context, &object.id, wanted.length,
-                                               &options, &allocation);
-                });
+AllocateAnswer allocate_copy(TierObject& object, const catalog::Object& wanted,
+                             catalog::Layout layout, std::uint32_t owner_uid, std::uint32_t flags,
+                             Job* job) {
+  if (layout == catalog::Layout::slab) flags |= PM_ALLOCATE_SLAB;
+  const Status status = allocate_on(object, wanted.length, flags, owner_uid, job);
   AllocateAnswer answer;
   answer.outcome = outcome_of(status);
   if (!status.ok()) return answer;
-  object.cookie = allocation.cookie;
-  answer.cookie.length = allocation.cookie.length;
-  std::memcpy(answer.cookie.bytes.data(), allocation.cookie.bytes, allocation.cookie.length);
+  answer.cookie.length = object.cookie.length;
+  std::memcpy(answer.cookie.bytes.data(), object.cookie.bytes, object.cookie.length);
   if (job != nullptr) job->note_made(answer.cookie);
   return answer;
-}
-
-Status remove_on(const TierObject& object, std::uint64_t length, Job* job) {
-  return call_tier(
-      job, object.link, length, Repeat::when_transient, [&](const pm_call_context_t* context) {
-        return object.tier->remove(object.tier, context, &object.id, &object.cookie, length);
-      });
 }
 
 // What is to be said of an effect whose call was given up, and which objects it has in hand.
@@ -220,7 +201,7 @@ void Mover::allocate(const catalog::AllocateEffect& effect, Job* job) {
   answer.outcome = outcome_of(service_of(tier));
   if (answer.outcome.ok()) {
     TierObject object = tier_object(effect.object);
-    answer = allocate_on(object, effect.object, effect.layout, effect.owner_uid, 0, job);
+    answer = allocate_copy(object, effect.object, effect.layout, effect.owner_uid, 0, job);
     PM_FAILPOINT("mover.after_allocate");
   }
   if (may_repeat_later(effect.object, answer.outcome, job)) {
@@ -247,6 +228,63 @@ void Mover::seal(const catalog::SealEffect& effect, Job* job) {
   }
   if (job != nullptr && !end(*job, report.outcome.code, tier.index)) return;
   report_(report);
+}
+
+namespace {
+
+// What comes of a read: the reader may be gone before it comes, and the worker may never come.
+class Reading {
+ public:
+  void give(Result<Mover::Part> part) {
+    const std::lock_guard lock(mutex_);
+    part_ = std::move(part);
+    given_.notify_one();
+  }
+  Result<Mover::Part> take(const std::atomic<bool>& stopping) {
+    constexpr std::chrono::milliseconds look_every{50};
+    std::unique_lock lock(mutex_);
+    while (!part_) {
+      if (stopping.load()) return Status(Code::cancelled, "the host is stopping");
+      given_.wait_for(lock, look_every);
+    }
+    return std::move(*part_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable given_;
+  std::optional<Result<Mover::Part>> part_;
+};
+
+Result<Mover::Part> read_part(const TierObject& object, std::uint64_t offset, std::uint64_t length,
+                              Job* job) {
+  Mover::Part part{make_buffer(length), 0};
+  if (part.buffer == nullptr) return Status(Code::resource_exhausted, "no memory to read a copy");
+  const auto count = read_on(object, offset, part.buffer.get(), length, job);
+  if (!count.ok()) return count.status();
+  part.count = *count;
+  return part;
+}
+
+}  // namespace
+
+Result<Mover::Part> Mover::read(const catalog::Object& object, std::uint64_t offset,
+                                std::uint64_t length) {
+  Tier& tier = tiers_[object.tier];
+  PM_TRY(service_of(tier));
+  const auto reading = std::make_shared<Reading>();
+  tier.checkers->add([this, &tier, object, offset, length, reading] {
+    Jobs::Plan plan;
+    plan.pool = tier.checkers.get();
+    plan.objects = {object.generation};
+    plan.on_abandoned = [reading](const catalog::Outcome& outcome) {
+      reading->give(Status(static_cast<Code>(outcome.code), outcome.message));
+    };
+    const std::shared_ptr<Job> job = jobs_.begin(std::move(plan));
+    auto part = read_part(tier_object(object), offset, length, job.get());
+    if (end(*job, PM_OK, tier.index)) reading->give(std::move(part));
+  });
+  return reading->take(stopping_);
 }
 
 // Not at once even where it takes no time: nobody waits for it.
@@ -317,8 +355,8 @@ void Mover::move(const catalog::MoveEffect& effect, Job* job) {
   AllocateAnswer allocated;
   allocated.outcome = outcome_of(status);
   if (status.ok()) {
-    allocated = allocate_on(target, effect.target, effect.layout, effect.owner_uid,
-                            PM_ALLOCATE_HOST_WRITES, job);
+    allocated = allocate_copy(target, effect.target, effect.layout, effect.owner_uid,
+                              PM_ALLOCATE_HOST_WRITES, job);
   }
   report.outcome = std::move(allocated.outcome);
   report.cookie = allocated.cookie;

@@ -9,12 +9,14 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <pm/cpp/result.hpp>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "copy_job.h"
 #include "core/catalog/command.h"
+#include "tier_io.h"
 #include "worker_pool.h"
 
 namespace pm::mover {
@@ -60,6 +62,16 @@ class Mover {
 
   // May report before it returns. [thread-safe]
   void run(catalog::Effect effect);
+
+  // Bytes of a copy, and how many of them were read; the rest is past its end.
+  struct Part {
+    AlignedBuffer buffer;
+    std::uint64_t count = 0;
+  };
+  // Reads a part of a copy on a worker, and waits for it no longer than a call to the tier may
+  // take. UNAVAILABLE at once while the tier is out of service; CANCELLED after cancel_moves(). Not
+  // after stop(). [thread-safe]
+  Result<Part> read(const catalog::Object& object, std::uint64_t offset, std::uint64_t length);
 
   // Ends moves and checksums under way, and those to come, as cancelled.
   void cancel_moves() { stopping_.store(true); }

@@ -1,12 +1,10 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstring>
 #include <utility>
 
 #include "core/observe/log.h"
 #include "mover.h"
-#include "seal_job.h"
 #include "tier_call.h"
 
 // Tiers that are out of service: when they are tried out, and what follows when they work again.
@@ -30,28 +28,8 @@ ProbeBytes bytes_of(std::uint64_t generation) {
 }
 
 Status remove_probe(const TierObject& object, Job& job) {
-  Status status = call_tier(
-      &job, object.link, probe_bytes, Repeat::never, [&](const pm_call_context_t* context) {
-        return object.tier->remove(object.tier, context, &object.id, &object.cookie, probe_bytes);
-      });
+  Status status = remove_on(object, probe_bytes, &job);
   return status.code() == Code::not_found ? Status() : status;
-}
-
-// A tier that is full answers, and takes again when it has room.
-Status allocate_probe(TierObject& object, Job& job, bool& is_full) {
-  pm_allocate_options_t options{};
-  options.size = sizeof options;
-  options.flags = PM_ALLOCATE_HOST_WRITES;
-  pm_allocation_t allocation{};
-  allocation.size = sizeof allocation;
-  Status status = call_tier(&job, object.link, probe_bytes, Repeat::never,
-                            [&](const pm_call_context_t* context) {
-                              return object.tier->allocate(object.tier, context, &object.id,
-                                                           probe_bytes, &options, &allocation);
-                            });
-  object.cookie = allocation.cookie;
-  is_full = status.code() == Code::resource_exhausted;
-  return status;
 }
 
 // Puts in what is read back.
@@ -66,13 +44,9 @@ Status use_probe(const TierObject& object, Job& job, bool& sync_failed) {
   sync_failed = sealed.code() == Code::data_loss;
   PM_TRY(sealed);
   ProbeBytes read{};
-  std::uint64_t count = 0;
-  PM_TRY(call_tier(&job, object.link, probe_bytes, Repeat::never,
-                   [&](const pm_call_context_t* context) {
-                     return object.tier->read(object.tier, context, &object.id, &object.cookie, 0,
-                                              read.data(), read.size(), &count);
-                   }));
-  if (count == read.size() && read == written) return {};
+  const auto count = read_on(object, 0, read.data(), read.size(), &job);
+  PM_TRY(count.status());
+  if (*count == read.size() && read == written) return {};
   return {Code::internal, "what was written is not what is read"};
 }
 
@@ -106,10 +80,9 @@ void Mover::probe(Tier& tier) {
     object.link = &tier.link;
     std::copy(probe_payload.begin(), probe_payload.end(), object.id.payload);
     object.id.generation = options_.probe_generation + probes_++;
-    bool is_full = false;
-    status = allocate_probe(object, *job, is_full);
-    if (is_full) {
-      status = {};
+    status = allocate_on(object, probe_bytes, PM_ALLOCATE_HOST_WRITES, 0, job.get());
+    if (status.code() == Code::resource_exhausted) {
+      status = {};  // A tier that is full answers, and takes again when it has room.
     } else if (status.ok()) {
       status = use_probe(object, *job, sync_failed);
       if (const Status gone = remove_probe(object, *job); !gone.ok()) {

@@ -3,9 +3,8 @@
 #include <pm/ext/draft/tier_upload.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
 #include <pm/cpp/failpoint.hpp>
+#include <span>
 #include <string>
 
 #include "checksum.h"
@@ -17,29 +16,18 @@ namespace {
 
 constexpr std::uint64_t chunk_bytes_min = 64 << 10;
 constexpr std::uint64_t chunk_bytes_max = 4 << 20;
-constexpr std::size_t alignment = 4096;
-
-catalog::Outcome outcome_of(const Status& status) {
-  return {static_cast<std::int32_t>(status.code()), status.message()};
-}
 
 Status wrong_length(std::uint64_t length, const char* what) {
   return {Code::failed_precondition,
           "the object has " + std::string(what) + " than " + std::to_string(length) + " bytes"};
 }
 
-Result<std::uint64_t> read_some(const TierObject& object, std::uint64_t offset, void* target,
-                                std::uint64_t length, Job* job) {
-  std::uint64_t count = 0;
-  Status status = call_tier(
-      job, object.link, length, Repeat::when_transient, [&](const pm_call_context_t* context) {
-        return object.tier->read(object.tier, context, &object.id, &object.cookie, offset, target,
-                                 length, &count);
-      });
-  if (status.ok()) return count;
-  // Of bytes that may not be sealed yet it only says that somebody shortened them.
-  if (status.code() != Code::data_loss) return status;
-  return Status(Code::failed_precondition, status.message());
+// Of bytes that may not be sealed yet DATA_LOSS only says that somebody shortened them.
+Result<std::uint64_t> read_unsealed(const TierObject& object, std::uint64_t offset, void* target,
+                                    std::uint64_t length, Job* job) {
+  const auto count = read_on(object, offset, target, length, job);
+  if (count.ok() || count.status().code() != Code::data_loss) return count;
+  return Status(Code::failed_precondition, count.status().message());
 }
 
 // Reads the object's first `length` bytes; it must have so many.
@@ -51,21 +39,22 @@ Result<catalog::Checksum> checksum_of(const TierObject& object, std::uint64_t le
   object.tier->get_info(object.tier, &info);
   const std::uint64_t chunk =
       std::clamp(info.chunk_bytes_preferred, chunk_bytes_min, chunk_bytes_max);
-  const std::unique_ptr<void, decltype(&std::free)> buffer(std::aligned_alloc(alignment, chunk),
-                                                           &std::free);
+  const AlignedBuffer buffer = make_buffer(chunk);
   if (buffer == nullptr) return Status(Code::resource_exhausted, "no memory to read the object");
-  PM_FAILPOINT("mover.before_checksum");
-  ChecksumHasher hasher(kind);
-  for (std::uint64_t offset = 0; offset < length; offset += chunk) {
+  const auto read = [&](std::uint64_t offset,
+                        std::uint64_t step) -> Result<std::span<const std::byte>> {
     if (stopping.load()) return Status(Code::cancelled, "the host is stopping");
-    const std::uint64_t step = std::min(chunk, length - offset);
-    const auto count = read_some(object, offset, buffer.get(), step, job);
+    const auto count = read_unsealed(object, offset, buffer.get(), step, job);
     if (!count.ok()) return count.status();
-    if (*count != step) return wrong_length(length, "fewer");
-    hasher.add(buffer.get(), step);
-  }
+    return std::span<const std::byte>(buffer.get(), *count);
+  };
+  PM_FAILPOINT("mover.before_checksum");
+  auto checksum = checksum_of_parts(kind, length, chunk, read);
   PM_FAILPOINT("mover.after_checksum");
-  return hasher.finish();
+  if (!checksum.ok() && checksum.status().code() == Code::out_of_range) {
+    return wrong_length(length, "fewer");
+  }
+  return checksum;
 }
 
 // What was uploaded may be shorter than what was allocated, if the tier can say so.
@@ -87,7 +76,7 @@ Result<bool> verify(const TierObject& object, const catalog::SealEffect& effect,
                     const std::atomic<bool>& stopping, Job* job) {
   if (effect.uploaded) {
     char beyond = 0;
-    const auto count = read_some(object, effect.length, &beyond, 1, job);
+    const auto count = read_unsealed(object, effect.length, &beyond, 1, job);
     if (!count.ok() && count.status().code() != Code::out_of_range) return count.status();
     if (count.ok() && *count != 0) return wrong_length(effect.length, "more");
   }
@@ -98,13 +87,6 @@ Result<bool> verify(const TierObject& object, const catalog::SealEffect& effect,
 }
 
 }  // namespace
-
-Status seal_on(const TierObject& object, std::uint64_t length, Job* job) {
-  return call_tier(
-      job, object.link, length, Repeat::when_transient, [&](const pm_call_context_t* context) {
-        return object.tier->seal(object.tier, context, &object.id, &object.cookie, length);
-      });
-}
 
 catalog::Sealed seal_object(const TierObject& object, const catalog::SealEffect& effect,
                             const std::atomic<bool>& stopping, Job* job) {

@@ -2,8 +2,8 @@
 
 #include <atomic>
 
-#include "copy_job.h"
 #include "core/catalog/command.h"
+#include "tier_io.h"
 
 namespace pm::mover {
 
@@ -13,8 +13,5 @@ namespace pm::mover {
 // job (NULL) nothing may block. [worker]
 catalog::Sealed seal_object(const TierObject& object, const catalog::SealEffect& effect,
                             const std::atomic<bool>& stopping, Job* job = nullptr);
-
-// The tier's seal alone.
-Status seal_on(const TierObject& object, std::uint64_t length, Job* job);
 
 }  // namespace pm::mover

@@ -149,7 +149,14 @@ bool SimEngine::begin_check(const catalog::CopyToCheck& copy) {
 
 void SimEngine::end_check(const catalog::CopyToCheck& copy) {
   const auto object = mover::tier_object(world_.tiers[copy.object.tier]->abi(), copy.object);
-  const mover::CheckResult result = mover::check_copy(object, copy.object.length, copy.checksum,
+  std::vector<std::byte> bytes(copy.object.length);
+  const auto read = [&](std::uint64_t offset,
+                        std::uint64_t length) -> Result<std::span<const std::byte>> {
+    const auto count = mover::read_on(object, offset, bytes.data(), length, nullptr);
+    if (!count.ok()) return count.status();
+    return std::span<const std::byte>(bytes.data(), *count);
+  };
+  const mover::CheckResult result = mover::check_copy(read, copy.object.length, copy.checksum,
                                                       [](std::uint64_t) { return true; });
   const std::uint64_t generation = copy.object.generation;
   ledger_->submit(

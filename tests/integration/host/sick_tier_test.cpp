@@ -4,9 +4,11 @@
 #include <thread>
 #include <vector>
 
+#include "answers.h"
 #include "content.h"
 #include "host_process.h"
 #include "leftovers.h"
+#include "payload/manager/admin/v1/scrub.pb.h"
 
 // A disk that hangs, or fails again and again, is put out of service, and is used again when it
 // works, without a restart. Meanwhile clients hear so at once, and all else goes on.
@@ -224,6 +226,32 @@ TEST_F(SickTier, a_commit_that_hangs_is_given_up_and_can_be_repeated) {
   // Also when the first one was done after all.
   EXPECT_TRUE(eventually([&] { return client_.commit(allocated->id).ok(); }));
   EXPECT_EQ(client_.resolve(allocated->id)->state, client::State::durable);
+  expect_all_well();
+}
+
+// SCRUB-5
+TEST_F(SickTier, a_scrub_that_hangs_is_given_up_and_others_go_on) {
+  using Admin = wire_services::PayloadAdminService::Stub;
+  Wire wire(host_);
+  const auto scrub = [&](const client::PayloadId& id) {
+    payload::manager::admin::v1::ScrubRequest request;
+    request.add_ids()->set_value(id.bytes.data(), id.bytes.size());
+    payload::manager::admin::v1::ScrubResponse response;
+    EXPECT_EQ(answer_of(wire.call(wire.admin, &Admin::Scrub, request, &response)), "OK");
+    return answer_of(response.results(0).error());
+  };
+  const auto below = stored_on(client::Tier::disk, 1);
+  const auto above = stored_on(client::Tier::ram, 2);
+  host_.set_disk_faults(hang("'read'"));
+  const auto begin = steady_clock::now();
+  EXPECT_EQ(scrub(below), "UNAVAILABLE TIER_DEGRADED");
+  EXPECT_EQ(scrub(above), "OK");
+  EXPECT_LT(steady_clock::now() - begin, given_up_within);
+  expect_refused_at_once();
+  EXPECT_EQ(scrub(below), "UNAVAILABLE TIER_DEGRADED");
+  host_.set_disk_faults("");
+  EXPECT_TRUE(comes_to_be("ok"));
+  EXPECT_EQ(scrub(below), "OK") << "a copy that could not be read was taken for a bad one";
   expect_all_well();
 }
 

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "core/mover/checksum.h"
+#include "core/mover/tier_io.h"
 
 namespace pm::mover {
 namespace {
@@ -36,7 +38,14 @@ class OneObject {
   CheckResult check(const catalog::Checksum& expected, std::uint64_t length) {
     TierObject object;
     object.tier = &tier_;
-    return check_copy(object, length, expected, [this](std::uint64_t bytes) {
+    std::vector<std::byte> buffer(length);
+    const auto read = [&](std::uint64_t offset,
+                          std::uint64_t step) -> Result<std::span<const std::byte>> {
+      const auto count = read_on(object, offset, buffer.data(), step, nullptr);
+      if (!count.ok()) return count.status();
+      return std::span<const std::byte>(buffer.data(), *count);
+    };
+    return check_copy(read, length, expected, [this](std::uint64_t bytes) {
       asked_bytes += bytes;
       return asked_bytes <= bytes_max;
     });

@@ -258,6 +258,28 @@ TEST_F(Hanging, a_seal_is_given_up_and_not_repeated_while_the_first_one_hangs) {
   EXPECT_EQ(tier_.wrong(), "");
 }
 
+TEST_F(Hanging, a_read_is_given_up_and_its_object_is_left_alone) {
+  tier_.hang_in("r");
+  EXPECT_EQ(mover_.read(object(1), 0, 100).status().code(), Code::unavailable);
+  EXPECT_TRUE(await_health(true));
+  EXPECT_EQ(mover_.read(object(2), 0, 100).status().code(), Code::unavailable);
+  mover_.run(catalog::RemoveEffect{object(1), 0});
+  EXPECT_EQ(reports(), 0u) << "removed while it is being read";
+  tier_.release();
+  EXPECT_TRUE(await<catalog::Removed>().outcome.ok());
+  EXPECT_TRUE(await_health(false));
+  const auto part = mover_.read(object(3), 0, 100);
+  ASSERT_TRUE(part.ok()) << part.status().to_string();
+  EXPECT_EQ(part->count, 100u);
+  EXPECT_EQ(tier_.wrong(), "");
+}
+
+TEST_F(Hanging, nobody_waits_for_a_read_when_the_host_stops) {
+  tier_.hang_in("r");
+  mover_.cancel_moves();
+  EXPECT_EQ(mover_.read(object(1), 0, 100).status().code(), Code::cancelled);
+}
+
 TEST_F(Hanging, a_removal_waits_while_the_tier_is_out_of_service) {
   tier_.hang_in("d");
   mover_.run(catalog::RemoveEffect{object(1), 0});
