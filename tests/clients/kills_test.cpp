@@ -135,8 +135,8 @@ class Kills {
 
 // LEASE-8
 TEST(clients, killed_at_anything_leave_nothing_behind_and_harm_nobody) {
-  const long count = number_from({"PM_CLIENT_KILLS", "PM_CLIENT_KILLS_DEFAULT"}, 200);
-  const auto seed = static_cast<std::uint32_t>(number_from({"PM_SEED"}, ::getpid()));
+  const long count = integration::number_from({"PM_CLIENT_KILLS", "PM_CLIENT_KILLS_DEFAULT"}, 200);
+  const auto seed = static_cast<std::uint32_t>(integration::number_from({"PM_SEED"}, ::getpid()));
   std::printf("PM_SEED=%u PM_CLIENT_KILLS=%ld\n", seed, count);
   std::fflush(stdout);
   Kills kills(seed);

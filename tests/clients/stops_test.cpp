@@ -111,8 +111,9 @@ class Late : public testing::TestWithParam<bool> {};
 
 // PAYLOAD-8
 TEST_P(Late, clients_are_refused_and_harm_nobody) {
-  const long count = number_from({"PM_CLIENT_STOPS", "PM_CLIENT_STOPS_DEFAULT"}, 100) / 2;
-  const auto seed = static_cast<std::uint32_t>(number_from({"PM_SEED"}, ::getpid()));
+  const long count =
+      integration::number_from({"PM_CLIENT_STOPS", "PM_CLIENT_STOPS_DEFAULT"}, 100) / 2;
+  const auto seed = static_cast<std::uint32_t>(integration::number_from({"PM_SEED"}, ::getpid()));
   std::printf("PM_SEED=%u PM_CLIENT_STOPS=%ld\n", seed, 2 * count);
   std::fflush(stdout);
   Stops stops(seed, GetParam());

@@ -12,17 +12,13 @@
 #include <thread>
 #include <vector>
 
+#include "count.h"
 #include "trial.h"
 
 namespace pm::crash {
 namespace {
 
-long number_from(std::initializer_list<const char*> names, long otherwise) {
-  for (const char* name : names) {
-    if (const char* text = std::getenv(name)) return std::atol(text);
-  }
-  return otherwise;
-}
+using integration::number_from;
 
 struct Sum {
   long cells = 0;

@@ -3,23 +3,17 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
+
+#include "count.h"
 
 namespace pm::faults {
 
-namespace {
-
-long number_from(const char* name, long otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::atol(text);
-}
-
-}  // namespace
+using integration::number_from;
 
 Campaign::Campaign(std::string name, int count)
     : name_(std::move(name)),
-      count_(static_cast<int>(number_from("PM_FAULTS", count))),
-      seed_(static_cast<unsigned>(number_from("PM_SEED", ::getpid()))),
+      count_(static_cast<int>(number_from({"PM_FAULTS"}, count))),
+      seed_(static_cast<unsigned>(number_from({"PM_SEED"}, ::getpid()))),
       random_(seed_) {
   std::printf("faults %s: PM_SEED=%u PM_FAULTS=%d\n", name_.c_str(), seed_, count_);
   std::fflush(stdout);

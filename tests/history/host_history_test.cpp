@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "check.h"
+#include "count.h"
 #include "host_process.h"
 #include "recorded_client.h"
 
@@ -17,17 +18,12 @@
 namespace pm::history {
 namespace {
 
+using integration::number_from;
+
 using integration::HostOptions;
 using integration::HostProcess;
 
 constexpr std::uint32_t clients_count = 8;
-
-long number_from(std::initializer_list<const char*> names, long otherwise) {
-  for (const char* name : names) {
-    if (const char* text = std::getenv(name)) return std::atol(text);
-  }
-  return otherwise;
-}
 
 // So much room that nothing is moved or deleted unasked, and copies of an earlier life are left
 // alone for longer than a lease runs.

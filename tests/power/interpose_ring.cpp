@@ -6,11 +6,8 @@
 
 #include <cstring>
 
+#include "interpose.h"
 #include "recorder.h"
-
-#define PM_EXPORT extern "C" __attribute__((visibility("default")))
-#define PM_NEXT(name) \
-  static const auto next = reinterpret_cast<decltype(&::name)>(pm::power::next_function(#name))
 
 namespace {
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "count.h"
 #include "files_check.h"
 #include "recorded_run.h"
 
@@ -13,12 +14,7 @@
 namespace pm::power {
 namespace {
 
-long number_from(std::initializer_list<const char*> names, long otherwise) {
-  for (const char* name : names) {
-    if (const char* text = std::getenv(name)) return std::atol(text);
-  }
-  return otherwise;
-}
+using integration::number_from;
 
 // Records on a real file system; audits, which need no medium that is slow, in memory.
 class Power : public testing::Test {

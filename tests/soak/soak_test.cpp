@@ -300,8 +300,8 @@ class Soak {
 
 TEST(soak, under_faults_breaks_no_promise_and_the_host_does_not_grow) {
   Plan plan;
-  plan.seconds = static_cast<double>(clients::number_from({"PM_SOAK_SECONDS"}, 18));
-  plan.seed = static_cast<std::uint32_t>(clients::number_from({"PM_SEED"}, ::getpid()));
+  plan.seconds = static_cast<double>(integration::number_from({"PM_SOAK_SECONDS"}, 18));
+  plan.seed = static_cast<std::uint32_t>(integration::number_from({"PM_SEED"}, ::getpid()));
   if (plan.seconds < 300) {
     plan.fault_every_s = 1;
     plan.check_every_s = plan.seconds / 5;

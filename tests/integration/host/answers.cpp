@@ -62,6 +62,8 @@ wire_core::PayloadID id_of(const std::string& bytes) {
   return id;
 }
 
+void expect_ok(const grpc::Status& status) { EXPECT_EQ(answer_of(status), "OK"); }
+
 Wire::Wire(const HostProcess& host) {
   const auto channel = host.channel();
   catalog = wire_services::PayloadCatalogService::NewStub(channel);

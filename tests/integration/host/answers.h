@@ -28,6 +28,9 @@ std::string answer_of(const grpc::Status& status);
 // The same of an item's outcome.
 std::string answer_of(const google::rpc::Status& details);
 
+// The test fails when the call was refused.
+void expect_ok(const grpc::Status& status);
+
 class Wire {
  public:
   explicit Wire(const HostProcess& host);
@@ -39,6 +42,16 @@ class Wire {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
     return (stub.get()->*method)(&context, request, response);
+  }
+
+  // Calls a method that must be answered with OK.
+  template <typename Stub, typename Request, typename Response>
+  Response ask(const std::unique_ptr<Stub>& stub,
+               grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+               const Request& request = {}) {
+    Response response;
+    expect_ok(call(stub, method, request, &response));
+    return response;
   }
 
   grpc::Status allocate(const wire_catalog::AllocatePayloadRequest& request,

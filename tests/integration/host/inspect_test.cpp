@@ -43,18 +43,10 @@ class Inspect : public testing::TestWithParam<const char*> {
     return options;
   }
 
-  template <typename Request, typename Response>
-  Response ask(grpc::Status (Admin::*method)(grpc::ClientContext*, const Request&, Response*),
-               const Request& request = {}) {
-    Response response;
-    EXPECT_EQ(answer_of(wire_->call(wire_->admin, method, request, &response)), "OK");
-    return response;
-  }
-
   wire_admin::ExplainResponse explain(const wire_core::PayloadID& id) {
     wire_admin::ExplainRequest request;
     *request.mutable_id() = id;
-    return ask(&Admin::Explain, request);
+    return wire_->ask(wire_->admin, &Admin::Explain, request);
   }
   static std::vector<std::string> facts(const wire_admin::ExplainResponse& response) {
     return {response.facts().begin(), response.facts().end()};
@@ -84,7 +76,7 @@ TEST_P(Inspect, tiers_are_told_with_what_they_promise_and_hold) {
   *promote.mutable_id() = on_disk;
   promote.set_target_tier(wire_core::TIER_RAM);
   ASSERT_EQ(answer_of(wire_->promote(promote)), "OK");
-  const auto response = ask(&Admin::ListTiers);
+  const auto response = wire_->ask(wire_->admin, &Admin::ListTiers);
   const auto& tiers = response.tiers();
   ASSERT_EQ(tiers.size(), 3);
   EXPECT_EQ(tiers[0].name(), "shm");
@@ -112,7 +104,7 @@ TEST_P(Inspect, tiers_are_told_with_what_they_promise_and_hold) {
 // ADMIN-2
 TEST_P(Inspect, plugins_are_told_with_their_instances_also_those_not_used) {
   std::map<std::string, wire_admin::PluginInfo> plugins;
-  const auto response = ask(&Admin::ListPlugins);
+  const auto response = wire_->ask(wire_->admin, &Admin::ListPlugins);
   for (const auto& plugin : response.plugins()) plugins[plugin.id()] = plugin;
   const auto& shm = plugins["org.payload-manager.tier-shm"];
   EXPECT_EQ(shm.kind(), "tier");
@@ -136,7 +128,7 @@ TEST_P(Inspect, plugins_are_told_with_their_instances_also_those_not_used) {
 
 // ADMIN-3
 TEST_P(Inspect, the_configuration_is_told_whole_and_without_secrets) {
-  const auto config = ask(&Admin::GetConfig);
+  const auto config = wire_->ask(wire_->admin, &Admin::GetConfig);
   EXPECT_EQ(config.path(), host_.config_file().string());
   EXPECT_THAT(config.toml(), HasSubstr("capacity_bytes = 1048576"));
   EXPECT_THAT(config.toml(), HasSubstr("max_ms = 120000")) << "a default";
@@ -154,10 +146,13 @@ TEST_P(Inspect, the_configuration_is_told_whole_and_without_secrets) {
   host_.send(SIGHUP);
   ASSERT_TRUE(host_.wait_log("reload: log.level", std::chrono::seconds(5)));
   EXPECT_TRUE(eventually([&] {
-    return ask(&Admin::GetConfig).toml().find("level = \"debug\"") != std::string::npos;
+    return wire_->ask(wire_->admin, &Admin::GetConfig).toml().find("level = \"debug\"") !=
+           std::string::npos;
   }));
-  std::string all = ask(&Admin::GetConfig).toml() + ask(&Admin::ListPlugins).DebugString() +
-                    ask(&Admin::ListTiers).DebugString() + ask(&Admin::Stats).DebugString();
+  std::string all = wire_->ask(wire_->admin, &Admin::GetConfig).toml() +
+                    wire_->ask(wire_->admin, &Admin::ListPlugins).DebugString() +
+                    wire_->ask(wire_->admin, &Admin::ListTiers).DebugString() +
+                    wire_->ask(wire_->admin, &Admin::Stats).DebugString();
   const auto print = run_program({(build_directory() / "bin/pm-host").string(), "--config",
                                   host_.config_file().string(), "--print-config"});
   EXPECT_THAT(print.output, HasSubstr("password = \"***\""));
@@ -260,19 +255,19 @@ TEST_P(Inspect, an_explanation_of_a_lost_payload_says_so) {
 TEST_P(Inspect, stats_count_what_is_being_written) {
   const auto id = wire_->make(wire_core::TIER_RAM, false);
   wire_->make(wire_core::TIER_RAM);
-  EXPECT_EQ(ask(&Admin::Stats).payloads_uncommitted(), 1u);
-  EXPECT_EQ(ask(&Admin::Stats).payloads_ram(), 2u);
+  EXPECT_EQ(wire_->ask(wire_->admin, &Admin::Stats).payloads_uncommitted(), 1u);
+  EXPECT_EQ(wire_->ask(wire_->admin, &Admin::Stats).payloads_ram(), 2u);
   ASSERT_EQ(answer_of(wire_->commit(id)), "OK");
-  EXPECT_EQ(ask(&Admin::Stats).payloads_uncommitted(), 0u);
-  EXPECT_EQ(ask(&Admin::Stats).payloads_pinned(), 0u);
+  EXPECT_EQ(wire_->ask(wire_->admin, &Admin::Stats).payloads_uncommitted(), 0u);
+  EXPECT_EQ(wire_->ask(wire_->admin, &Admin::Stats).payloads_pinned(), 0u);
   wire_catalog::PinRequest pin;
   *pin.mutable_id() = id;
   google::protobuf::Empty empty;
   ASSERT_EQ(answer_of(wire_->call(wire_->catalog, &wire_services::PayloadCatalogService::Stub::Pin,
                                   pin, &empty)),
             "OK");
-  EXPECT_EQ(ask(&Admin::Stats).payloads_pinned(), 1u);
-  EXPECT_EQ(ask(&Admin::Stats).streams(), 0u);
+  EXPECT_EQ(wire_->ask(wire_->admin, &Admin::Stats).payloads_pinned(), 1u);
+  EXPECT_EQ(wire_->ask(wire_->admin, &Admin::Stats).streams(), 0u);
   wire_runtime::CreateStreamRequest stream;
   stream.mutable_stream()->set_name("frames");
   google::protobuf::Empty made;
@@ -280,7 +275,7 @@ TEST_P(Inspect, stats_count_what_is_being_written) {
       answer_of(wire_->call(wire_->stream, &wire_services::PayloadStreamService::Stub::CreateStream,
                             stream, &made)),
       "OK");
-  EXPECT_EQ(ask(&Admin::Stats).streams(), 1u);
+  EXPECT_EQ(wire_->ask(wire_->admin, &Admin::Stats).streams(), 1u);
   EXPECT_THAT(facts(explain(id)), Contains("It is pinned to its tier until it is unpinned."));
 }
 

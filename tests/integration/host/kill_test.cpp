@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include "count.h"
 #include "host_process.h"
 #include "kill_writer.h"
 #include "leftovers.h"
@@ -19,13 +20,6 @@ namespace pm::integration {
 namespace {
 
 constexpr int writers_count = 4;
-
-long number_from(std::initializer_list<const char*> names, long otherwise) {
-  for (const char* name : names) {
-    if (const char* text = std::getenv(name)) return std::atol(text);
-  }
-  return otherwise;
-}
 
 // How one life of the host ends.
 struct Plan {

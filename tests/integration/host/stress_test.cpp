@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "content.h"
+#include "count.h"
 #include "host_process.h"
 #include "leftovers.h"
 #include "rows.h"
@@ -35,10 +36,7 @@ constexpr std::uint64_t growth_bytes_max = 64ULL << 20;
 constexpr int threads = 8;
 
 int seconds_to_run() {
-  for (const char* name : {"PM_STRESS_SECONDS", "PM_STRESS_SECONDS_DEFAULT"}) {
-    if (const char* text = std::getenv(name)) return std::max(1, std::atoi(text));
-  }
-  return 60;
+  return static_cast<int>(number_from({"PM_STRESS_SECONDS", "PM_STRESS_SECONDS_DEFAULT"}, 60));
 }
 
 // One client's life, again and again until told to stop.

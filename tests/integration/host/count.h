@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <initializer_list>
 
-namespace pm::clients {
+namespace pm::integration {
 
 // The first of these environment variables that is set.
 inline long number_from(std::initializer_list<const char*> names, long otherwise) {
@@ -13,4 +13,4 @@ inline long number_from(std::initializer_list<const char*> names, long otherwise
   return otherwise;
 }
 
-}  // namespace pm::clients
+}  // namespace pm::integration
