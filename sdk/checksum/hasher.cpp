@@ -1,4 +1,4 @@
-#include "checksum.h"
+#include "hasher.h"
 
 #include <openssl/evp.h>
 #include <xxhash.h>
@@ -6,7 +6,7 @@
 #include <boost/crc.hpp>
 #include <cstring>
 
-namespace pm::mover {
+namespace pm {
 
 namespace {
 
@@ -57,7 +57,7 @@ std::uint32_t extend_crc32c(std::uint32_t crc, const void* data, std::size_t len
   return extend_crc32c_portable(crc, data, length);
 }
 
-struct ChecksumHasher::State {
+struct Hasher::State {
   struct Free {
     void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
     void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
@@ -68,21 +68,20 @@ struct ChecksumHasher::State {
   bool failed = false;
 };
 
-ChecksumHasher::ChecksumHasher(catalog::ChecksumKind kind)
-    : kind_(kind), state_(std::make_unique<State>()) {
-  if (kind == catalog::ChecksumKind::xxh3_128) {
+Hasher::Hasher(HashKind kind) : state_(std::make_unique<State>()) {
+  if (kind == HashKind::xxh3_128) {
     state_->xxh3.reset(XXH3_createState());
     state_->failed = state_->xxh3 == nullptr || XXH3_128bits_reset(state_->xxh3.get()) != XXH_OK;
-  } else if (kind == catalog::ChecksumKind::sha256) {
+  } else if (kind == HashKind::sha256) {
     state_->sha256.reset(EVP_MD_CTX_new());
     state_->failed = state_->sha256 == nullptr ||
                      EVP_DigestInit_ex(state_->sha256.get(), EVP_sha256(), nullptr) != 1;
   }
 }
 
-ChecksumHasher::~ChecksumHasher() = default;
+Hasher::~Hasher() = default;
 
-void ChecksumHasher::add(const void* data, std::size_t length) {
+void Hasher::add(const void* data, std::size_t length) {
   if (state_->failed) return;
   if (state_->xxh3 != nullptr) {
     XXH3_128bits_update(state_->xxh3.get(), data, length);
@@ -93,35 +92,21 @@ void ChecksumHasher::add(const void* data, std::size_t length) {
   }
 }
 
-Result<catalog::Checksum> ChecksumHasher::finish() {
-  catalog::Checksum checksum;
-  checksum.kind = kind_;
+Result<Digest> Hasher::finish() {
+  Digest digest{};
   if (!state_->failed && state_->xxh3 != nullptr) {
     XXH128_canonical_t canonical;
     XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state_->xxh3.get()));
-    std::memcpy(checksum.bytes.data(), canonical.digest, sizeof canonical.digest);
+    std::memcpy(digest.data(), canonical.digest, sizeof canonical.digest);
   } else if (!state_->failed && state_->sha256 != nullptr) {
-    state_->failed = EVP_DigestFinal_ex(state_->sha256.get(), checksum.bytes.data(), nullptr) != 1;
+    state_->failed = EVP_DigestFinal_ex(state_->sha256.get(), digest.data(), nullptr) != 1;
   } else {
     for (std::size_t index = 0; index < sizeof state_->crc32c; ++index) {
-      checksum.bytes[index] = static_cast<std::uint8_t>(state_->crc32c >> (24 - 8 * index));
+      digest[index] = static_cast<std::uint8_t>(state_->crc32c >> (24 - 8 * index));
     }
   }
   if (state_->failed) return Status(Code::resource_exhausted, "no memory for a checksum");
-  return checksum;
+  return digest;
 }
 
-Result<catalog::Checksum> checksum_of_parts(catalog::ChecksumKind kind, std::uint64_t length,
-                                            std::uint64_t part_bytes, const ReadPart& read) {
-  ChecksumHasher hasher(kind);
-  for (std::uint64_t offset = 0; offset < length; offset += part_bytes) {
-    const std::uint64_t step = std::min(part_bytes, length - offset);
-    const auto part = read(offset, step);
-    if (!part.ok()) return part.status();
-    if (part->size() != step) return Status(Code::out_of_range, "it is shorter than it should be");
-    hasher.add(part->data(), part->size());
-  }
-  return hasher.finish();
-}
-
-}  // namespace pm::mover
+}  // namespace pm

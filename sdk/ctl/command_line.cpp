@@ -71,8 +71,8 @@ const std::vector<VerbOptions>& verb_options() {
       {"stats", {}, {}},
       {"list", {"tier", "filter", "order-by", "limit", "page-size", "all"}, {}},
       {"put", {"tier", "ttl-ms", "no-evict", "label", "layout", "request-id"}, {"file"}},
-      {"get", {"min-tier", "duration-ms", "best-effort"}, {"id", "file"}},
-      {"sha256", {"min-tier", "duration-ms", "best-effort"}, {"id"}},
+      {"get", {"min-tier", "duration-ms", "best-effort", "no-verify"}, {"id", "file"}},
+      {"sha256", {"min-tier", "duration-ms", "best-effort", "no-verify"}, {"id"}},
       {"scrub", {"tier", "bytes-per-second", "wait"}, {"ids"}},
   };
   return all;
@@ -95,6 +95,7 @@ po::options_description option_pool() {
       "lease, get, sha256, promote: do not wait for a promotion; spill: only start it")(
       "bytes-per-second", text("N"), "of a pass, at most (default: as configured)")(
       "wait", po::bool_switch(), "until the pass has ended")(
+      "no-verify", po::bool_switch(), "do not hold the bytes against the payload's checksum")(
       "force", po::bool_switch(), "also when leased")("to", text("TIER"), "where it goes")(
       "drop-source", po::bool_switch(), "give up the copy below, also a durable one")(
       "wait-for-leases", po::bool_switch(), "wait until its leases end")(

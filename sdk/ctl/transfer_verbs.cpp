@@ -19,7 +19,9 @@ int fail(const Context& context, const Status& status) {
 
 Result<client::LeaseOptions> lease_options(const Context& context) {
   auto options = context.arguments.lease_options();
-  if (options && !context.arguments.has("duration-ms")) options->duration_ms = lease_duration_ms;
+  if (!options) return options;
+  if (!context.arguments.has("duration-ms")) options->duration_ms = lease_duration_ms;
+  options->verify = !context.arguments.flag("no-verify");
   return options;
 }
 

@@ -32,7 +32,8 @@ HOST_LINES_MAX = 500
 SDK = "sdk/include"
 MAY_INCLUDE = {
     SDK: [],
-    "sdk/client/cpp": [SDK + "/pm/cpp", "proto"],
+    "sdk/checksum": [SDK + "/pm/cpp"],
+    "sdk/client/cpp": [SDK + "/pm/cpp", "sdk/checksum", "proto"],
     "sdk/ctl": [SDK + "/pm/cpp", "sdk/client/cpp", "proto"],
     "sdk/check": [SDK],
     "core/catalog": [],
@@ -41,7 +42,7 @@ MAY_INCLUDE = {
     "core/plugin": [SDK, "core/observe"],
     "core/policy": [SDK, "core/catalog", "core/observe"],
     "core/ledger": [SDK, "core/catalog", "core/observe", "core/plugin"],
-    "core/mover": [SDK, "core/catalog", "core/observe", "core/plugin"],
+    "core/mover": [SDK, "sdk/checksum", "core/catalog", "core/observe", "core/plugin"],
     "core/scrub": [SDK, "core/catalog", "core/ledger", "core/mover", "core/observe"],
     "core/api": [SDK, "core/catalog", "core/ledger", "core/mover", "core/observe", "core/plugin",
                  "core/policy", "core/scrub", "proto"],

@@ -52,17 +52,10 @@ class Scrub : public testing::Test {
     if (HasFailure()) std::fprintf(stderr, "%s\n", host_.log().c_str());
   }
 
-  template <typename Request, typename Response>
-  Response ask(grpc::Status (Admin::*method)(grpc::ClientContext*, const Request&, Response*),
-               const Request& request = {}) {
-    Response response;
-    EXPECT_EQ(answer_of(wire_->call(wire_->admin, method, request, &response)), "OK");
-    return response;
-  }
   wire_admin::ScrubResult scrub(const client::PayloadId& id) {
     wire_admin::ScrubRequest request;
     request.add_ids()->set_value(id.bytes.data(), id.bytes.size());
-    const auto response = ask(&Admin::Scrub, request);
+    const auto response = wire_->ask(wire_->admin, &Admin::Scrub, request);
     EXPECT_EQ(response.results_size(), 1);
     return response.results_size() == 1 ? response.results(0) : wire_admin::ScrubResult();
   }
@@ -71,14 +64,14 @@ class Scrub : public testing::Test {
     wire_admin::ScrubRequest request;
     request.set_tier(tier);
     request.set_bytes_per_second(bytes_per_second);
-    const std::uint64_t number = ask(&Admin::Scrub, request).pass().number();
+    const std::uint64_t number = wire_->ask(wire_->admin, &Admin::Scrub, request).pass().number();
     return ended(number);
   }
   wire_admin::ScrubPass ended(std::uint64_t number) {
     wire_admin::ScrubPass found;
     EXPECT_TRUE(eventually(
         [&] {
-          const auto answer = ask(&Admin::GetScrub, wire_admin::GetScrubRequest());
+          const auto answer = wire_->ask(wire_->admin, &Admin::GetScrub);
           for (const wire_admin::ScrubPass& each : answer.passes()) {
             if (each.number() == number) found = each;
           }
@@ -156,8 +149,37 @@ TEST_F(Scrub, a_bad_copy_is_never_leased_again_and_who_leases_it_keeps_it) {
   EXPECT_EQ(client_.resolve(id)->tier, client::Tier::ram);
   EXPECT_EQ(*digest_of(client_, id), stored.digest);
   EXPECT_EQ(sha256(held->bytes()), seen) << "the memory of a lease was taken away";
-  const auto tiers = ask(&Admin::ListTiers, wire_admin::ListTiersRequest());
+  const auto tiers = wire_->ask(wire_->admin, &Admin::ListTiers);
   EXPECT_EQ(tiers.tiers(0).copies_found_bad(), 1u);
+}
+
+// SCRUB-6
+TEST_F(Scrub, a_reader_that_verifies_gets_the_other_copys_bytes) {
+  const Stored stored = stored_on_disk(2);
+  const client::PayloadId& id = stored.descriptor.id;
+  ASSERT_TRUE(client_.promote(id, client::Tier::ram).ok());
+  EXPECT_EQ(sha256(client_.open(id, {.verify = true})->bytes()), stored.digest);
+  flip_byte(fs::path("/dev/shm") / *host_.segments().begin());
+  EXPECT_NE(sha256(client_.open(id)->bytes()), stored.digest);
+  const auto held = client_.open(id, {.verify = true});
+  ASSERT_TRUE(held.ok()) << held.status().to_string();
+  EXPECT_EQ(sha256(held->bytes()), stored.digest);
+  EXPECT_EQ(sha256(client_.open(id)->bytes()), stored.digest) << "the bad copy was not replaced";
+}
+
+// SCRUB-6
+TEST_F(Scrub, a_reader_that_verifies_hears_of_loss_and_a_file_is_not_written) {
+  const Stored stored = stored_on_disk(2);
+  const client::PayloadId& id = stored.descriptor.id;
+  const fs::path target = host_.directory() / "copy";
+  flip_byte(only_file());
+  EXPECT_EQ(ctl({"get", "--no-verify", id.to_string(), target.string()}).exit.code, 0);
+  EXPECT_TRUE(fs::remove(target));
+  const Finished got = ctl({"get", id.to_string(), target.string()});
+  EXPECT_NE(got.exit.code, 0);
+  EXPECT_NE(got.output.find("PAYLOAD_LOST"), std::string::npos) << got.output;
+  EXPECT_FALSE(fs::exists(target));
+  EXPECT_EQ(said(client_.open(id, {.verify = true}).status()), "DATA_LOSS PAYLOAD_LOST");
 }
 
 // SCRUB-3
@@ -214,7 +236,7 @@ TEST_F(Scrub, a_pass_reads_no_faster_than_it_may_and_not_much_slower) {
   EXPECT_LE(took, milliseconds(8'000));
   wire_admin::ScrubRequest slow;
   slow.set_bytes_per_second(1'000);
-  const std::uint64_t number = ask(&Admin::Scrub, slow).pass().number();
+  const std::uint64_t number = wire_->ask(wire_->admin, &Admin::Scrub, slow).pass().number();
   wire_admin::ScrubResponse refused;
   EXPECT_EQ(answer_of(wire_->call(wire_->admin, &Admin::Scrub, slow, &refused)),
             "ABORTED SCRUB_UNDER_WAY");

@@ -8,6 +8,7 @@
 #include "connection.h"
 #include "convert.h"
 #include "parts.h"
+#include "verify.h"
 
 namespace pm::client {
 
@@ -70,18 +71,32 @@ Result<ReadLease> Client::open(const PayloadId& id, const LeaseOptions& options)
   return guarded([&]() -> Result<ReadLease> {
     LeaseOptions whole = options;
     whole.range_offset_bytes = whole.range_length_bytes = 0;
-    auto granted = lease(id, whole);
-    if (!granted) return granted.status();
-    auto parts = std::make_unique<ReadLease::Parts>();
-    parts->connection = connection_;
-    parts->lease = *std::move(granted);
-    ReadLease held(std::move(parts));
-    auto mapped = connection_->mapper().map(held.descriptor(), held.descriptor().size_bytes,
-                                            detail::Access::read);
-    if (!mapped) return mapped.status();
-    held.parts_->mapped = *std::move(mapped);
+    auto held = open_once(id, whole);
+    if (!held || !options.verify) return held;
+    if (detail::verify(held->descriptor().checksum, held->bytes()).ok()) return held;
+    static_cast<void>(held->release());
+    // The host reads for itself, and gives up the copy or the payload if it finds the same.
+    const Status checked = detail::check_copies(*connection_, id);
+    if (!checked.ok() && checked.code() != Code::unimplemented) return checked;
+    held = open_once(id, whole);
+    if (!held) return held;
+    PM_TRY(detail::verify(held->descriptor().checksum, held->bytes()));
     return held;
   });
+}
+
+Result<ReadLease> Client::open_once(const PayloadId& id, const LeaseOptions& options) {
+  auto granted = lease(id, options);
+  if (!granted) return granted.status();
+  auto parts = std::make_unique<ReadLease::Parts>();
+  parts->connection = connection_;
+  parts->lease = *std::move(granted);
+  ReadLease held(std::move(parts));
+  auto mapped = connection_->mapper().map(held.descriptor(), held.descriptor().size_bytes,
+                                          detail::Access::read);
+  if (!mapped) return mapped.status();
+  held.parts_->mapped = *std::move(mapped);
+  return held;
 }
 
 Result<Descriptor> Client::allocate(std::uint64_t size_bytes,

@@ -76,17 +76,23 @@ Result<std::shared_ptr<grpc::ChannelCredentials>> credentials(const ConnectOptio
 
 Status status_from(const grpc::Status& status) {
   if (status.ok()) return {};
-  std::string reason;
   google::rpc::Status details;
-  if (details.ParseFromString(status.error_details())) {
-    google::rpc::ErrorInfo info;
-    for (const google::protobuf::Any& detail : details.details()) {
-      if (detail.UnpackTo(&info)) reason = info.reason();
-    }
+  if (!details.ParseFromString(status.error_details())) details.Clear();
+  details.set_code(status.error_code());
+  details.set_message(status.error_message());
+  return status_from(details);
+}
+
+Status status_from(const google::rpc::Status& status) {
+  if (status.code() == 0) return {};
+  std::string reason;
+  google::rpc::ErrorInfo info;
+  for (const google::protobuf::Any& detail : status.details()) {
+    if (detail.UnpackTo(&info)) reason = info.reason();
   }
-  auto code = static_cast<Code>(status.error_code());
-  if (status.error_code() < 0 || status.error_code() > 16) code = Code::internal;
-  return {code, status.error_message(), std::move(reason)};
+  const bool is_known = status.code() > 0 && status.code() <= 16;
+  const Code code = is_known ? static_cast<Code>(status.code()) : Code::internal;
+  return {code, status.message(), std::move(reason)};
 }
 
 Result<std::shared_ptr<Connection>> Connection::make(std::string address, ConnectOptions options) {

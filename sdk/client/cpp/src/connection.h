@@ -8,6 +8,7 @@
 #include <new>
 #include <string>
 
+#include "google/rpc/status.pb.h"
 #include "grants.h"
 #include "mapping.h"
 #include "payload/manager/services/v1/admin_service.grpc.pb.h"
@@ -19,6 +20,7 @@ namespace pm::client::detail {
 
 // The code, the words, and the reason of the google.rpc.ErrorInfo among the details.
 Status status_from(const grpc::Status& status);
+Status status_from(const google::rpc::Status& status);
 
 // The channel, its stubs and the mappings. Shared by a Client and all that it hands out.
 class Connection {

@@ -100,6 +100,10 @@ Result<Descriptor> descriptor_from(const core::PayloadDescriptor& message) {
   }
   descriptor.created_at = time_from(message.has_created_at(), message.created_at());
   descriptor.expires_at = time_from(message.has_expires_at(), message.expires_at());
+  if (message.has_checksum()) {
+    descriptor.checksum = {static_cast<ChecksumAlgorithm>(message.checksum().algorithm()),
+                           message.checksum().value()};
+  }
   return descriptor;
 }
 

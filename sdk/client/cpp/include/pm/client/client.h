@@ -125,6 +125,12 @@ struct Location {
   std::string handle;               // device: CUDA IPC handle; generic: opaque bytes.
 };
 
+enum class ChecksumAlgorithm : std::uint32_t { none = 0, xxh3_128 = 1, sha256 = 2, crc32c = 3 };
+struct Checksum {
+  ChecksumAlgorithm algorithm = ChecksumAlgorithm::none;
+  std::string value{};  // The bytes; empty: to be computed.
+};
+
 // Where a payload is. Promises nothing without a lease.
 struct Descriptor {
   PayloadId id;
@@ -135,6 +141,7 @@ struct Descriptor {
   Location location;
   std::optional<WallTime> created_at;
   std::optional<WallTime> expires_at;  // Absent: never.
+  Checksum checksum{};                 // none: the server knows of none.
 };
 
 enum class Layout : std::uint32_t { segment = 1, slab = 2 };
@@ -170,12 +177,11 @@ struct LeaseOptions {
   std::uint64_t range_offset_bytes = 0;
   std::uint64_t range_length_bytes = 0;  // 0: up to the end.
   std::string holder{};                  // Who reads, at most 128 bytes; for lists of leases.
-};
 
-enum class ChecksumAlgorithm : std::uint32_t { none = 0, xxh3_128 = 1, sha256 = 2, crc32c = 3 };
-struct Checksum {
-  ChecksumAlgorithm algorithm = ChecksumAlgorithm::none;
-  std::string value{};  // The bytes; empty: to be computed.
+  // open() reads all bytes and holds them against the payload's checksum, where it has one. When
+  // they are not right the host is told, and another copy is opened; without one it is DATA_LOSS.
+  // Without effect on lease(), which does not see bytes.
+  bool verify = false;
 };
 
 struct PromoteOptions {
@@ -337,7 +343,7 @@ class Client {
   // UNIMPLEMENTED, and the allocation is given back.
   Result<WritablePayload> create(std::uint64_t size_bytes, CreateOptions options = {}) noexcept;
 
-  // Leases a payload and maps it for reading.
+  // Leases a payload and maps it for reading. With options.verify it takes as long as the hash.
   Result<ReadLease> open(const PayloadId& id, const LeaseOptions& options = {}) noexcept;
 
   // The same two without mapping: the caller goes to the descriptor's location itself.
@@ -381,6 +387,7 @@ class Client {
 
  private:
   explicit Client(std::shared_ptr<detail::Connection> connection) noexcept;
+  Result<ReadLease> open_once(const PayloadId& id, const LeaseOptions& options);
   std::shared_ptr<detail::Connection> connection_;
 };
 

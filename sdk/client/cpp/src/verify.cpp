@@ -1,0 +1,49 @@
+#include "verify.h"
+
+#include <cstring>
+#include <string>
+
+#include "convert.h"
+#include "sdk/checksum/hasher.h"
+
+namespace pm::client::detail {
+
+namespace {
+
+// The bytes of a kind's digest; 0: the kind is not known.
+std::size_t digest_bytes(ChecksumAlgorithm algorithm) {
+  switch (algorithm) {
+    case ChecksumAlgorithm::xxh3_128: return 16;
+    case ChecksumAlgorithm::sha256: return 32;
+    case ChecksumAlgorithm::crc32c: return 4;
+    default: return 0;
+  }
+}
+
+}  // namespace
+
+Status verify(const Checksum& checksum, std::span<const std::byte> bytes) {
+  const std::size_t length = digest_bytes(checksum.algorithm);
+  if (length == 0) return {};
+  Hasher hasher(static_cast<HashKind>(checksum.algorithm));
+  hasher.add(bytes.data(), bytes.size());
+  const auto digest = hasher.finish();
+  PM_TRY(digest.status());
+  const bool is_equal = checksum.value.size() == length &&
+                        std::memcmp(checksum.value.data(), digest->data(), length) == 0;
+  if (is_equal) return {};
+  return {Code::data_loss, "the bytes do not have the payload's checksum", "CHECKSUM_MISMATCH"};
+}
+
+Status check_copies(Connection& connection, const PayloadId& id) {
+  namespace services = payload::manager::services::v1;
+  payload::manager::admin::v1::ScrubRequest request;
+  set_id(request.add_ids(), id);
+  payload::manager::admin::v1::ScrubResponse reply;
+  PM_TRY(connection.call(connection.admin(), &services::PayloadAdminService::Stub::AsyncScrub,
+                         request, &reply));
+  if (reply.results_size() != 1) return {Code::internal, "the server answered no outcome"};
+  return status_from(reply.results(0).error());
+}
+
+}  // namespace pm::client::detail
