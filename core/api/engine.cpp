@@ -160,7 +160,8 @@ Result<std::unique_ptr<Engine>> Engine::start(
   if (!found.ok()) return found.status();
   log::info("recovery", std::to_string(found->payloads) + " payloads in " +
                             std::to_string((ledger::monotonic_now_ns() - began_ns) / ms_ns) +
-                            " ms, " + std::to_string(found->gone.size()) + " copies gone");
+                            " ms, " + std::to_string(found->gone.size()) + " copies gone, " +
+                            std::to_string(found->bad.size()) + " bad");
 
   Parts* const raw = parts.get();
   mover::MoverOptions mover;
@@ -181,6 +182,7 @@ Result<std::unique_ptr<Engine>> Engine::start(
                                                         *parts->scrubber, std::move(host));
   for (const catalog::Mounted& mounted : found->mounted) parts->ledger->submit(mounted);
   for (const catalog::CopyGone& gone : found->gone) parts->ledger->submit(gone);
+  for (const catalog::CopyChecked& bad : found->bad) parts->ledger->submit(bad);
   parts->look_for_orphans();
   return std::unique_ptr<Engine>(new Engine(std::move(parts)));
 }

@@ -116,6 +116,8 @@ class Catalog {
   // The same of one payload.
   Reason copies_to_check(const Id& id, const Clocks& now, std::vector<CopyToCheck>& found,
                          std::uint64_t& lsn) const;
+  // False: it is to be removed, or has been.
+  bool has_copy(const Id& id, std::uint64_t generation) const;
   std::uint64_t last_order() const { return order_; }
   std::uint64_t count_listed(TierIndex tier) const;
   std::uint64_t count_labelled(const LabelTerm& term) const { return labels_.count(term); }

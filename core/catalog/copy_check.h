@@ -22,7 +22,10 @@ struct CheckCopy {
 // says why not: payload_lost, or what keeps the new copy from being made; it is payload_not_found
 // when the copy has gone meanwhile.
 struct CopyChecked {
-  enum class Verdict : std::uint8_t { unknown, good, bad };
+  // Unreadable: the tier says that it cannot read the bytes any more, which may be the end of them,
+  // or a device that has gone for a while. With another good copy it is taken for bad; else nothing
+  // changes, and the reply is storage_error.
+  enum class Verdict : std::uint8_t { unknown, good, bad, unreadable };
   Ticket ticket = 0;
   Id id;
   std::uint64_t generation = 0;

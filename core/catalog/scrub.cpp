@@ -137,7 +137,14 @@ void Catalog::on(const CopyChecked& report) {
   if (copy->checks > 0) --copy->checks;
   const Slot slot = payload_by_id_.find(report.id);
   Payload& payload = payloads_[slot];
-  if (report.verdict == CopyChecked::Verdict::bad) return found_bad(slot, *copy, waiter);
+  if (report.verdict == CopyChecked::Verdict::unreadable && !copy->bad &&
+      fastest_besides(payload, report.generation) == nullptr) {
+    return refuse_for(slot, waiter, Reason::storage_error);
+  }
+  if (report.verdict == CopyChecked::Verdict::bad ||
+      report.verdict == CopyChecked::Verdict::unreadable) {
+    return found_bad(slot, *copy, waiter);
+  }
   if (report.verdict == CopyChecked::Verdict::good) {
     const bool has_checksum = payload.checksum.kind != ChecksumKind::none;
     if (!has_checksum && !copy->bad && report.checksum.kind != ChecksumKind::none) {
@@ -215,7 +222,16 @@ Reason Catalog::copies_to_check(const Id& id, const Clocks& now, std::vector<Cop
   lsn = std::max(lsn, payloads_[slot].lsn);
   if (payloads_[slot].phase == Phase::allocated) return Reason::payload_not_committed;
   add_to_check(slot, found);
-  return Reason::none;
+  const bool is_lost = payloads_[slot].phase == Phase::lost;
+  return is_lost && found.empty() ? Reason::payload_lost : Reason::none;
+}
+
+bool Catalog::has_copy(const Id& id, std::uint64_t generation) const {
+  const Slot slot = payload_by_id_.find(id);
+  if (slot == no_slot) return false;
+  bool has = false;
+  each_copy(payloads_[slot], [&](const Copy& copy) { has = has || copy.generation == generation; });
+  return has;
 }
 
 }  // namespace pm::catalog

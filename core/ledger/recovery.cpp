@@ -47,8 +47,9 @@ pm_object_id_t object_id(const catalog::Id& payload, std::uint64_t generation) {
   return object;
 }
 
-// The tier has the copy, or is sure that it has not.
-Result<bool> adopt(const pm_tier_t* tier, const std::string& name,
+// The tier has the copy, has something else in its place, or is sure that it has nothing.
+enum class Kept { whole, bad, gone };
+Result<Kept> adopt(const pm_tier_t* tier, const std::string& name,
                    const catalog::PayloadRecord& record, const catalog::CopyRecord& copy) {
   const pm_object_id_t object = object_id(record.id, copy.generation);
   pm_cookie_t cookie{};
@@ -58,8 +59,9 @@ Result<bool> adopt(const pm_tier_t* tier, const std::string& name,
   PM_FAILPOINT("recovery.before_adopt");
   const pm_status_t code = tier->adopt(tier, &object, &cookie, record.size_bytes, &charged);
   PM_FAILPOINT("recovery.after_adopt");
-  if (code == PM_OK) return true;
-  if (code == PM_NOT_FOUND || code == PM_DATA_LOSS) return false;
+  if (code == PM_OK) return Kept::whole;
+  if (code == PM_NOT_FOUND) return Kept::gone;
+  if (code == PM_DATA_LOSS) return Kept::bad;
   const Status status = take_error(code);
   return Status(status.code(),
                 "tier '" + name + "' cannot say what it still holds: " + status.message());
@@ -126,8 +128,12 @@ Status read_records(const pm_repository_t* repository, const TierNames& names,
     for (const catalog::CopyRecord& copy : record->copies) {
       const auto kept = adopt(tiers[copy.tier], names[copy.tier], *record, copy);
       if (!kept.ok()) return kept.status();
-      const bool is_gone = !*kept && !catalog::is_planted(catalog::Mutant::gone_copy_is_believed);
-      if (is_gone) found.gone.push_back({record->id, copy.generation});
+      if (catalog::is_planted(catalog::Mutant::gone_copy_is_believed)) continue;
+      if (*kept == Kept::gone) found.gone.push_back({record->id, copy.generation});
+      if (*kept == Kept::bad) {
+        found.bad.push_back(
+            {0, record->id, copy.generation, catalog::CopyChecked::Verdict::bad, {}});
+      }
     }
     catalog.restore(*record);
     constexpr std::uint64_t progress_every = 100'000;

@@ -22,6 +22,7 @@ struct Recovered {
   // To be submitted once the ledger runs.
   std::vector<catalog::Mounted> mounted;
   std::vector<catalog::CopyGone> gone;
+  std::vector<catalog::CopyChecked> bad;  // What is left of them stays.
 };
 
 // Restores `catalog` from the repository and has each tier adopt its copies. Fails when a record

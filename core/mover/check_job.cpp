@@ -18,9 +18,13 @@ CheckResult failed(Verdict verdict, const std::string& words) {
 
 // What a tier's failure says of the bytes.
 CheckResult failed(const Status& status) {
-  const bool is_bad = status.code() == Code::not_found || status.code() == Code::data_loss ||
-                      status.code() == Code::out_of_range;
-  CheckResult result = failed(is_bad ? Verdict::bad : Verdict::unknown, status.message());
+  Verdict verdict = Verdict::unknown;
+  if (status.code() == Code::not_found || status.code() == Code::out_of_range) {
+    verdict = Verdict::bad;
+  } else if (status.code() == Code::data_loss) {
+    verdict = Verdict::unreadable;
+  }
+  CheckResult result = failed(verdict, status.message());
   result.is_away = status.code() == Code::unavailable;
   return result;
 }
@@ -55,14 +59,14 @@ CheckResult check_copy(const ReadPart& read, std::uint64_t length,
                        const catalog::Checksum& expected, const MayRead& may_read) {
   const auto read_whole = [&] { return read_once(read, length, expected, may_read); };
   CheckResult first = read_whole();
-  if (first.verdict == Verdict::bad) return read_whole();
-  if (first.verdict == Verdict::unknown || expected.kind != catalog::ChecksumKind::none) {
-    return first;
-  }
+  if (first.verdict == Verdict::bad || first.verdict == Verdict::unreadable) first = read_whole();
+  if (first.verdict != Verdict::good || expected.kind != catalog::ChecksumKind::none) return first;
   // What one bad read found would condemn the bytes for good.
   const CheckResult second = read_whole();
   if (second.verdict == Verdict::unknown) return second;
-  if (second.checksum != first.checksum) return failed(Verdict::unknown, "two reads of it differ");
+  if (second.verdict != Verdict::good || second.checksum != first.checksum) {
+    return failed(Verdict::unknown, "two reads of it differ");
+  }
   return first;
 }
 

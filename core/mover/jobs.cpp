@@ -86,7 +86,7 @@ bool Job::pause(std::uint32_t attempt) {
   if (!jobs_.has_pauses_) return !is_abandoned();
   constexpr std::uint64_t first_ms = 20;
   thread_local std::minstd_rand random{std::random_device{}()};
-  const std::uint64_t most_ms = first_ms << std::min(attempt, 8u);
+  const std::uint64_t most_ms = first_ms << std::min(attempt - 1, 8u);
   const std::chrono::milliseconds time(random() % (most_ms + 1));
   std::unique_lock lock(jobs_.mutex_);
   jobs_.hurried_changed_.wait_for(lock, time, [this] { return jobs_.hurried_.load(); });

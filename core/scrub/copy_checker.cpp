@@ -90,13 +90,22 @@ bool CopyChecker::check(const CopyToCheck& copy, const mover::MayRead& may_read,
   const auto begun = ask(catalog::CheckCopy{0, copy.object.payload, copy.object.generation});
   // It has gone meanwhile, or nobody answers any more.
   if (!begun || begun->reason != Reason::none) return begun.has_value();
+  bool is_gone = false;
   const mover::CheckResult result = read(copy, [&](std::uint64_t bytes) {
     if (!may_read(bytes)) return false;
-    outcome.counts.bytes += bytes;
-    return true;
+    is_gone = !is_wanted(copy);
+    if (!is_gone) outcome.counts.bytes += bytes;
+    return !is_gone;
   });
   judge(copy, result, outcome);
-  return !result.stopped;
+  return !result.stopped || is_gone;
+}
+
+// Else others wait for its room, which comes when it is let go of.
+bool CopyChecker::is_wanted(const CopyToCheck& copy) {
+  return ledger_.read([&](const catalog::Catalog& catalog, const catalog::Clocks&) {
+    return catalog.has_copy(copy.object.payload, copy.object.generation);
+  });
 }
 
 // Says what was found, whatever it was: the copy is held until then.
@@ -106,35 +115,52 @@ void CopyChecker::judge(const CopyToCheck& copy, const mover::CheckResult& resul
   CopyChecked report{0, copy.object.payload, copy.object.generation, result.verdict,
                      result.checksum};
   const bool computes = copy.checksum.kind == catalog::ChecksumKind::none;
-  const bool is_news =
-      result.verdict == Verdict::bad || (result.verdict == Verdict::good && (computes || copy.bad));
-  if (result.verdict != Verdict::unknown) ++outcome.counts.copies;
+  const bool is_bad = result.verdict == Verdict::bad || result.verdict == Verdict::unreadable;
+  const bool is_news = is_bad || (result.verdict == Verdict::good && (computes || copy.bad));
+  if (is_bad || result.verdict == Verdict::good) ++outcome.counts.copies;
   if (result.verdict == Verdict::unknown && !result.stopped) {
-    ++outcome.counts.unreadable;
-    if (outcome.reason == Reason::none) {
-      outcome.reason = result.is_away ? Reason::tier_degraded : Reason::storage_error;
-    }
-    outcome.unreadable = text_of(copy) + " could not be read: " + result.words;
+    note_unreadable(copy, result, outcome);
   }
   if (is_news && !wait_for_journal()) report.verdict = Verdict::unknown;
   if (!is_news || report.verdict == Verdict::unknown) return ledger_.submit(report);
   const auto reply = ask(report);
-  // It has gone meanwhile.
-  if (reply && reply->reason == Reason::payload_not_found) return;
-  if (result.verdict == Verdict::bad || copy.bad) {
+  const Reason reason = reply ? reply->reason : Reason::none;
+  if (reason == Reason::payload_not_found) return;  // It has gone meanwhile.
+  if (result.verdict == Verdict::unreadable && reason == Reason::storage_error) {
+    --outcome.counts.copies;
+    return note_unreadable(copy, result, outcome);
+  }
+  if (is_bad || copy.bad) {
     return report_bad(copy, result.words, reply ? &*reply : nullptr, outcome);
   }
-  if (reply && reply->reason == Reason::none) ++outcome.counts.checksums;
+  if (reply && reason == Reason::none) ++outcome.counts.checksums;
+}
+
+void CopyChecker::note_unreadable(const CopyToCheck& copy, const mover::CheckResult& result,
+                                  Outcome& outcome) {
+  ++outcome.counts.unreadable;
+  if (outcome.reason == Reason::none) {
+    outcome.reason = result.is_away ? Reason::tier_degraded : Reason::storage_error;
+  }
+  outcome.unreadable = text_of(copy) + " could not be read: " + result.words;
 }
 
 void CopyChecker::report_bad(const CopyToCheck& copy, const std::string& words,
                              const catalog::Reply* reply, Outcome& outcome) {
   ++outcome.counts.bad;
-  const Reason reason = reply != nullptr ? reply->reason : Reason::shutting_down;
+  // It still waits for room, perhaps.
+  Reason reason = stopping_.load() ? Reason::shutting_down : Reason::payload_busy;
+  if (reply != nullptr) reason = reply->reason;
   std::string end = "it could not be replaced yet";
   if (reason == Reason::none && words.empty()) {
     ++outcome.counts.repaired;
     end = "it is good again";
+    // And with it a payload of which nothing good had been found before.
+    if (outcome.reason == Reason::payload_lost) {
+      outcome.reason = Reason::none;
+      outcome.lost_on = catalog::no_tier;
+      outcome.counts.lost = 0;
+    }
   } else if (reason == Reason::none) {
     ++outcome.counts.repaired;
     end = "a good copy has taken its place";

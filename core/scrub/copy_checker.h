@@ -52,6 +52,9 @@ class CopyChecker {
 
  private:
   mover::CheckResult read(const catalog::CopyToCheck& copy, const mover::MayRead& may_read);
+  bool is_wanted(const catalog::CopyToCheck& copy);
+  void note_unreadable(const catalog::CopyToCheck& copy, const mover::CheckResult& result,
+                       Outcome& outcome);
   void judge(const catalog::CopyToCheck& copy, const mover::CheckResult& result, Outcome& outcome);
   void report_bad(const catalog::CopyToCheck& copy, const std::string& words,
                   const catalog::Reply* reply, Outcome& outcome);

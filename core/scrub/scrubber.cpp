@@ -24,6 +24,8 @@ constexpr std::uint64_t ms_ns = 1'000'000;
 constexpr std::uint32_t slice_payloads = 64;
 // A copy costs at least as much of the rate as so many bytes: seeks and commands count, too.
 constexpr std::uint64_t copy_bytes_min = 64 << 10;
+// Slower ones would not end, and keep others from being asked for.
+constexpr std::uint64_t rate_min = 64 << 10;
 constexpr std::size_t requests_max = 10'000;
 constexpr std::size_t passes_kept = 8;
 
@@ -77,7 +79,8 @@ std::optional<Pass> Scrubber::begin_pass(catalog::TierIndex tier, std::uint64_t 
   walk.pass.number = ++passes_begun_;
   walk.pass.tier = tier;
   walk.pass.requested = true;
-  walk.pass.bytes_per_second = bytes_per_second != 0 ? bytes_per_second : options_.bytes_per_second;
+  walk.pass.bytes_per_second =
+      bytes_per_second != 0 ? std::max(bytes_per_second, rate_min) : options_.bytes_per_second;
   walk.pass.begun_at_ns = wall_now_ns();
   walk.last_order = last_order;
   walk.has_wrapped = true;
@@ -178,6 +181,7 @@ void Scrubber::begin_by_itself() {
   walk.first_order = walk.order =
       std::uniform_int_distribution<std::uint64_t>(0, last_order)(random);
   walk.last_order = last_order;
+  walk.has_wrapped = walk.first_order == 0;
   walk.pass.bytes_per_second = options_.bytes_per_second;
   walk.pass.begun_at_ns = wall_now_ns();
   const std::lock_guard lock(mutex_);
@@ -189,6 +193,7 @@ void Scrubber::begin_by_itself() {
 // Reads one copy.
 void Scrubber::step(Walk& walk) {
   if (walk.pending.empty() && !refill(walk)) return end(walk);
+  if (walk.pending.empty()) return;  // The host stops.
   const CopyToCheck copy = walk.pending.front();
   walk.pending.pop_front();
   const bool is_wanted =
@@ -221,7 +226,6 @@ bool Scrubber::refill(Walk& walk) {
     if (walk.has_wrapped) return !walk.pending.empty();
     walk.has_wrapped = true;
     walk.order = 0;
-    if (walk.first_order == 0) return !walk.pending.empty();
   }
   return true;
 }

@@ -27,7 +27,7 @@ struct Pass {
 };
 
 // Looks for bit rot: reads copies and holds their bytes against their checksum. Passes have a
-// thread, and payloads that somebody asks for have another. Both take the ledger's lock, so their
+// thread, and payloads that somebody asks for have others. All take the ledger's lock, so their
 // priority is the normal one; its rate is what keeps a pass from being felt. A pass walks through
 // all payloads in the order of their making, those that are there when it begins, 64 at a time; it
 // keeps no list of them. The passes that begin by themselves start at a random place and go round,
@@ -42,7 +42,7 @@ class Scrubber {
   Scrubber(const Scrubber&) = delete;
   Scrubber& operator=(const Scrubber&) = delete;
 
-  // Nothing: a pass that was asked for goes on.
+  // At 64 KiB/s at least. Nothing: a pass that was asked for goes on.
   std::optional<Pass> begin_pass(catalog::TierIndex tier, std::uint64_t bytes_per_second);
 
   // Reads the copies of a payload, without a limit of the rate. `done` is called once, on a thread
@@ -91,7 +91,8 @@ class Scrubber {
   std::uint64_t passes_begun_ = 0;
   std::uint64_t next_pass_ns_ = 0;  // Monotonic.
   std::uint64_t next_read_ns_ = 0;
-  mover::WorkerPool server_{1, mover::Priority::normal};  // Of requests.
+  // Of requests: some, as one may have much to read, or wait for room for what it mends.
+  mover::WorkerPool server_{4, mover::Priority::normal};
   std::thread passes_;
 };
 

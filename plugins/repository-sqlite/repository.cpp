@@ -129,6 +129,7 @@ Status SqliteRepository::open_store(const pm_schema_t& schema, StoreState& state
   if (!found.ok()) return found.status();
   state = std::move(*found);
   PM_TRY(file_->sync_directories());
+  file_->note_boot();
   checkpoint_at_pages_ = static_cast<int>(options_.wal_autocheckpoint_pages);
   readers_.emplace(file_->path(), std::min(options_.cache_bytes, reader_cache_bytes_max),
                    options_.busy_timeout_ms);

@@ -58,12 +58,18 @@ std::string read_boot_id() {
   return id;
 }
 
+// A holder that cannot write this still holds the lock.
+void write_holder(int fd, const std::string& boot) {
+  const std::string words = std::to_string(::getpid()) + "\n" + boot + "\n";
+  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, words.data(), words.size(), 0) < 0) errno = 0;
+}
+
 struct Lock {
   int fd;
   bool is_same_boot;
 };
 
-// The file tells who holds it, for people, and on which boot of the machine.
+// The file tells who holds it, for people, and on which boot of the machine it was opened last.
 Result<Lock> lock(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return system_failure("opening", path, errno);
@@ -77,15 +83,13 @@ Result<Lock> lock(const std::string& path) {
     ::close(fd);
     return status;
   }
-  const std::string boot = read_boot_id();
   char text[128] = {};
   const ssize_t length = ::pread(fd, text, sizeof text - 1, 0);
-  const bool is_same_boot =
-      length > 0 && !boot.empty() && std::strstr(text, boot.c_str()) != nullptr;
-  // A holder that cannot write this still holds the lock.
-  const std::string words = std::to_string(::getpid()) + "\n" + boot + "\n";
-  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, words.data(), words.size(), 0) < 0) errno = 0;
-  return Lock{fd, is_same_boot};
+  const char* line = length > 0 ? std::strchr(text, '\n') : nullptr;
+  const std::string last_boot =
+      line != nullptr ? std::string(line + 1, std::strcspn(line + 1, "\n")) : std::string();
+  write_holder(fd, last_boot);
+  return Lock{fd, !last_boot.empty() && last_boot == read_boot_id()};
 }
 
 }  // namespace
@@ -120,6 +124,8 @@ StoreFile& StoreFile::operator=(StoreFile&& other) noexcept {
 StoreFile::~StoreFile() {
   if (lock_fd_ >= 0) ::close(lock_fd_);
 }
+
+void StoreFile::note_boot() const { write_holder(lock_fd_, read_boot_id()); }
 
 Status StoreFile::sync_directories() const {
   // Which of them this process made is not worth remembering: once per start, up to the root.

@@ -24,8 +24,10 @@ class StoreFile {
 
   const std::string& path() const { return path_; }  // Absolute.
 
-  // The machine has run without a break since the store was claimed before.
+  // The machine has run without a break since note_boot() of the last one.
   bool is_same_boot() const { return is_same_boot_; }
+  // The store is open: what a loss of power may have done to it has been put right.
+  void note_boot() const;
 
   // Makes the names of the file and of its directories survive loss of power.
   Status sync_directories() const;

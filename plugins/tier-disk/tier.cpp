@@ -359,7 +359,12 @@ Status DiskTier::seal_again(const pm_object_id_t& object, const Descriptor& buck
 Status DiskTier::set_length(const pm_object_id_t& object, std::uint64_t allocated,
                             std::uint64_t length) {
   const auto unsealed = unsealed_.find(object);
-  if (!unsealed) return missing(object);
+  // Who asks again did not hear of the first time, after which it may even have been sealed.
+  if (unsealed && unsealed->length == length && length != allocated) return {};
+  if (!unsealed) {
+    const auto sealed = length_of_sealed(object);
+    return sealed.ok() && *sealed == length ? Status() : missing(object);
+  }
   if (unsealed->length != allocated || length == 0 || length > allocated)
     return {Code::invalid_argument, "from " + std::to_string(allocated) + " to " +
                                         std::to_string(length) + " bytes, but " +

@@ -97,6 +97,7 @@ SimEngine::SimEngine(World& world, Trouble& trouble) : world_(world), trouble_(t
       [this](const Status&) { is_dead_ = true; });
   for (const catalog::Mounted& mounted : found->mounted) ledger_->submit(mounted);
   for (const catalog::CopyGone& gone : found->gone) ledger_->submit(gone);
+  for (const catalog::CopyChecked& bad : found->bad) ledger_->submit(bad);
 }
 
 SimEngine::~SimEngine() = default;

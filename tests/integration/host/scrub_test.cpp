@@ -213,6 +213,45 @@ TEST_F(Scrub, a_payload_without_a_good_copy_is_lost_by_name_and_its_bytes_stay) 
   EXPECT_EQ(leftovers(host_, client_), "");
 }
 
+// SCRUB-3
+TEST_F(Scrub, a_file_that_was_cut_stays_over_restarts_until_its_payload_is_deleted) {
+  const Stored stored = stored_on_disk(8);
+  const client::PayloadId& id = stored.descriptor.id;
+  const fs::path file = only_file();
+  fs::resize_file(file, 1'000);
+  for (int life = 0; life < 2; ++life) {
+    restart();
+    EXPECT_EQ(said(client_.open(id).status()), "DATA_LOSS PAYLOAD_LOST");
+    sleep_ms(1'000);  // Longer than the quarantine and the grace of orphans.
+    EXPECT_EQ(fs::file_size(file), 1'000u);
+  }
+  EXPECT_TRUE(client_.erase(id).ok());
+  EXPECT_TRUE(eventually([&] { return !fs::exists(file); }));
+  EXPECT_EQ(leftovers(host_, client_), "");
+}
+
+// SCRUB-6
+TEST_F(Scrub, a_reader_that_verifies_gets_the_other_copy_of_a_file_that_is_gone) {
+  const Stored stored = stored_on_disk(9);
+  const client::PayloadId& id = stored.descriptor.id;
+  ASSERT_TRUE(client_.promote(id, client::Tier::ram).ok());
+  ASSERT_EQ(::truncate(("/dev/shm/" + *host_.segments().begin()).c_str(), 10), 0);
+  EXPECT_EQ(said(client_.open(id).status()), "DATA_LOSS TRUNCATED");
+  const auto held = client_.open(id, {.verify = true});
+  ASSERT_TRUE(held.ok()) << held.status().to_string();
+  EXPECT_EQ(sha256(held->bytes()), stored.digest);
+}
+
+TEST_F(Scrub, a_payload_of_which_nothing_is_left_is_told_to_be_lost) {
+  const auto stored = put(client_, payload_bytes, 1);
+  ASSERT_TRUE(stored.ok());
+  const client::PayloadId& id = stored->descriptor.id;
+  ASSERT_TRUE(host_.terminate().has_value());
+  for (const std::string& name : host_.segments()) fs::remove(fs::path("/dev/shm") / name);
+  client_ = connected();
+  EXPECT_EQ(answer_of(scrub(id).error()), "DATA_LOSS PAYLOAD_LOST");
+}
+
 // SCRUB-4
 TEST_F(Scrub, a_payload_without_a_checksum_gets_one) {
   const Stored stored = stored_on_disk(4, {});

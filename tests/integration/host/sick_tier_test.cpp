@@ -251,6 +251,13 @@ TEST_F(SickTier, a_scrub_that_hangs_is_given_up_and_others_go_on) {
   EXPECT_EQ(scrub(below), "UNAVAILABLE TIER_DEGRADED");
   host_.set_disk_faults("");
   EXPECT_TRUE(comes_to_be("ok"));
+  // Also when the device says that the bytes are gone: it may be the device that has gone.
+  for (const char* status : {"INTERNAL", "DATA_LOSS"}) {
+    host_.set_disk_faults(fault("error", "'read'", std::string("status = '") + status + "'\n"));
+    EXPECT_EQ(scrub(below), "INTERNAL STORAGE_ERROR");
+  }
+  host_.set_disk_faults("");
+  EXPECT_TRUE(comes_to_be("ok"));
   EXPECT_EQ(scrub(below), "OK") << "a copy that could not be read was taken for a bad one";
   expect_all_well();
 }

@@ -417,6 +417,7 @@ void RandomList::check_copy() {
   const bool is_good = held.copies.size() > 1 ? one_in(2) : !one_in(6);
   report.verdict = is_good ? CopyChecked::Verdict::good : CopyChecked::Verdict::bad;
   if (one_in(8)) report.verdict = CopyChecked::Verdict::unknown;
+  if (one_in(8)) report.verdict = CopyChecked::Verdict::unreadable;
   report.checksum = held.checksum;
   if (held.checksum.kind == ChecksumKind::none || one_in(8)) {
     report.checksum.kind = ChecksumKind::xxh3_128;

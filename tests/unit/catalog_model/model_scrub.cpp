@@ -83,6 +83,13 @@ void Model::on(const CopyChecked& report) {
   }
   copy->checks = std::max(copy->checks - 1, 0);
   Held& payload = payloads_.at(report.id.bytes);
+  if (report.verdict == CopyChecked::Verdict::unreadable) {
+    const bool has_another = std::ranges::any_of(payload.copies, [&](const HeldCopy& other) {
+      return !other.bad && other.generation != report.generation;
+    });
+    if (!has_another && !copy->bad) return refuse_for(&payload, caller, Reason::storage_error);
+    return found_bad(payload, *copy, caller);
+  }
   if (report.verdict == CopyChecked::Verdict::bad) return found_bad(payload, *copy, caller);
   const bool is_good = report.verdict == CopyChecked::Verdict::good;
   const bool is_known = payload.checksum.kind != ChecksumKind::none;

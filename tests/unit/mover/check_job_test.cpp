@@ -105,7 +105,9 @@ TEST(check_job, takes_what_is_gone_or_too_short_for_bad) {
   for (const pm_status_t code : {PM_NOT_FOUND, PM_DATA_LOSS}) {
     object.failure = code;
     object.failing_reads = 2;
-    EXPECT_EQ(object.check(checksum_of("payload")).verdict, Verdict::bad);
+    // What the tier cannot read any more may be readable again.
+    EXPECT_EQ(object.check(checksum_of("payload")).verdict,
+              code == PM_NOT_FOUND ? Verdict::bad : Verdict::unreadable);
     object.failing_reads = 1;
     EXPECT_EQ(object.check(checksum_of("payload")).verdict, Verdict::good);
   }
@@ -120,6 +122,11 @@ TEST(check_job, computes_a_checksum_of_two_reads_that_agree) {
   EXPECT_EQ(object.reads, 2);
   object.spoilt_reads = 1;
   EXPECT_EQ(object.check({}).verdict, Verdict::unknown);
+  object.reads = 0;
+  object.failing_reads = 1;
+  object.failure = PM_NOT_FOUND;
+  EXPECT_EQ(object.check({}).verdict, Verdict::good);
+  EXPECT_EQ(object.reads, 3) << "one read alone made a checksum";
 }
 
 TEST(check_job, stops_when_it_may_not_read_on) {

@@ -71,18 +71,33 @@ Result<ReadLease> Client::open(const PayloadId& id, const LeaseOptions& options)
   return guarded([&]() -> Result<ReadLease> {
     LeaseOptions whole = options;
     whole.range_offset_bytes = whole.range_length_bytes = 0;
-    auto held = open_once(id, whole);
-    if (!held || !options.verify) return held;
-    if (detail::verify(held->descriptor().checksum, held->bytes()).ok()) return held;
-    static_cast<void>(held->release());
-    // The host reads for itself, and gives up the copy or the payload if it finds the same.
-    const Status checked = detail::check_copies(*connection_, id);
-    if (!checked.ok() && checked.code() != Code::unimplemented) return checked;
-    held = open_once(id, whole);
-    if (!held) return held;
-    PM_TRY(detail::verify(held->descriptor().checksum, held->bytes()));
-    return held;
+    return options.verify ? open_verified(id, whole) : open_once(id, whole);
   });
+}
+
+// Whether what was opened, or could not be, shows that a copy is not what was committed.
+Status Client::verify(const Result<ReadLease>& held) {
+  if (held.ok()) return detail::verify(held->descriptor().checksum, held->bytes());
+  const Status& status = held.status();
+  const bool is_gone =
+      status.code() == Code::failed_precondition && status.reason() == "NOT_REACHABLE";
+  if (!is_gone && status.reason() != "TRUNCATED") return {};
+  return {Code::data_loss, status.message(), status.reason()};
+}
+
+Result<ReadLease> Client::open_verified(const PayloadId& id, const LeaseOptions& options) {
+  auto held = open_once(id, options);
+  if (verify(held).ok()) return held;
+  if (held.ok()) static_cast<void>(held->release());
+  // The host reads for itself, and gives up the copy or the payload if it finds the same. It may
+  // not be able to mend it now, and still have another one.
+  const Status checked = detail::check_copies(*connection_, id);
+  if (checked.code() == Code::data_loss) return checked;
+  held = open_once(id, options);
+  const Status verified = verify(held);
+  if (verified.ok() && held.ok()) return held;
+  if (!checked.ok() && checked.code() != Code::unimplemented) return checked;
+  return verified.ok() ? held.status() : verified;
 }
 
 Result<ReadLease> Client::open_once(const PayloadId& id, const LeaseOptions& options) {

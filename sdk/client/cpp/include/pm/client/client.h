@@ -388,6 +388,8 @@ class Client {
  private:
   explicit Client(std::shared_ptr<detail::Connection> connection) noexcept;
   Result<ReadLease> open_once(const PayloadId& id, const LeaseOptions& options);
+  Result<ReadLease> open_verified(const PayloadId& id, const LeaseOptions& options);
+  static Status verify(const Result<ReadLease>& held);
   std::shared_ptr<detail::Connection> connection_;
 };
 
