@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint64_t ms_ns = 1'000'000;
 // So long that all go on within it, or none.
-constexpr std::uint64_t long_grace_ms = 5'000;
+constexpr std::uint64_t long_grace_ms = 10'000;
 constexpr std::uint64_t short_grace_ms = 200;
 
 class Stops {
@@ -30,6 +30,8 @@ class Stops {
   void run(long stops, const integration::Environment& environment = {}) {
     if (!scene_.begin(environment)) return fail("the host does not start");
     while (stopped_ < stops && scene_.violations().empty()) round(stops - stopped_);
+    // What was given up keeps its room until then.
+    if (!past_grace_) sleep_until(monotonic_ns() + long_grace_ms * ms_ns);
     if (scene_.violations().empty()) scene_.end();
   }
 

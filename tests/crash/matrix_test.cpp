@@ -25,6 +25,8 @@ struct Sum {
   long kills = 0;
   long dies_twice = 0;
   long leases = 0;
+  long lease_cells = 0;
+  long lease_cells_seen = 0;
   long findings = 0;
 };
 
@@ -53,6 +55,10 @@ class Matrix {
     sum_.kills += outcome.kills;
     sum_.dies_twice += outcome.kills > 1 ? 1 : 0;
     sum_.leases += outcome.lease_was_held ? 1 : 0;
+    if (trial.cell.operation == Operation::lease) {
+      ++sum_.lease_cells;
+      sum_.lease_cells_seen += outcome.lease_was_held ? 1 : 0;
+    }
     if (outcome.violations.empty()) return;
     ++sum_.findings;
     std::string words;
@@ -107,6 +113,7 @@ TEST(crash_matrix, a_kill_at_any_step_loses_nothing_acknowledged_and_leaves_noth
   EXPECT_GE(sum.kills, wanted);
   // On a machine that is busy the quarantine is often over before anybody can look.
   EXPECT_GE(sum.leases * 20, sum.cells) << "the leases of earlier lives were not looked at";
+  EXPECT_GE(sum.lease_cells_seen * 10, sum.lease_cells * 9) << "where they are what it is about";
   std::printf("the lease of an earlier life was looked at in %ld of %ld; %.0f s\n", sum.leases,
               sum.cells, seconds);
   std::printf("crash: %ld cells, %ld kills, %ld double kills, %ld findings\n", sum.cells, sum.kills,

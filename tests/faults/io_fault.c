@@ -1,6 +1,6 @@
 // Preloaded into a host: makes a system call on some files fail as a medium would. The variable
 // PM_IO_FAULT says which, as "CALL:NTH:ERRNO:REPEAT:PATH": the NTH such call (from 1) on a file
-// whose path has PATH in it fails with ERRNO; and with REPEAT "sticky" all later ones. CALL is
+// whose path ends with PATH fails with ERRNO; and with REPEAT "sticky" all later ones. CALL is
 // read, write, sync or truncate. With ERRNO 0 a write is short: half of it is written.
 
 // Both names of a call are defined here: neither may stand for the other.
@@ -45,7 +45,8 @@ static int is_hit(const char* call, int fd) {
   errno = saved;
   if (length < 0) return 0;
   path[length] = '\0';
-  if (strstr(path, plan.path) == NULL) return 0;
+  const size_t wanted = strlen(plan.path);
+  if ((size_t)length < wanted || strcmp(path + length - wanted, plan.path) != 0) return 0;
   const long number = atomic_fetch_add(&calls, 1) + 1;
   const int hit = number == plan.nth || (number > plan.nth && strcmp(plan.repeat, "sticky") == 0);
   if (hit && atomic_exchange(&has_hit, 1) == 0) {

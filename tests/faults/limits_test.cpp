@@ -59,6 +59,11 @@ class Limits : public testing::Test {
       for (const std::string& violation : writer->violations()) ADD_FAILURE() << violation;
     }
   }
+  std::uint64_t refusals() const {
+    std::uint64_t sum = 0;
+    for (const auto& writer : writers_) sum += writer->refusals();
+    return sum;
+  }
   void erase_all() {
     client::Client client = host_.client();
     for (const auto& writer : writers_) {
@@ -79,7 +84,7 @@ long calls_in(const std::string& log) {
 }
 
 TEST_F(Limits, host_without_memory_ends_in_words_and_the_next_has_what_was_acknowledged) {
-  Campaign campaign("memory", 25);
+  Campaign campaign("memory", 500);
   begin(campaign.seed());
   const Environment preloaded = {{"LD_PRELOAD", std::getenv("PM_MEMORY_FAULT_LIBRARY")}};
   ASSERT_TRUE(host_.start_ready(preloaded)) << host_.log();
@@ -192,21 +197,33 @@ TEST_F(Limits, host_without_address_space_refuses_or_ends_in_words) {
   for (auto& writer : writers_) writer->let_host_fall_silent();
   int ended = 0;
   int faults = 0;
-  for (; faults < campaign.count() && !HasFailure(); ++faults) {
+  for (int tries = 0; faults < campaign.count() && !HasFailure(); ++tries) {
+    ASSERT_LT(tries, campaign.count() * 10) << "there is hardly a want";
     SCOPED_TRACE("seed " + std::to_string(campaign.seed()));
     ASSERT_TRUE(host_.start_ready()) << host_.log();
     audit();
     std::ifstream pages("/proc/" + std::to_string(host_.pid()) + "/statm");
     std::uint64_t size_pages = 0;
     pages >> size_pages;
-    limit_host(host_.pid(), RLIMIT_AS, size_pages * 4096 + (campaign.draw(24) << 18));
+    const std::uint64_t before = refusals();
+    const rlimit unlimited =
+        limit_host(host_.pid(), RLIMIT_AS, size_pages * 4096 + (campaign.draw(24) << 18));
     load(150);
+    faults += end_ || refusals() > before ? 1 : 0;
+    if (!end_) {
+      EXPECT_EQ(::prlimit(host_.pid(), RLIMIT_AS, &unlimited, nullptr), 0);
+      load(30);
+      EXPECT_FALSE(end_.has_value()) << "ended when there was enough again";
+    }
+    for (const char* words : {"Assertion", "terminate called"}) {
+      EXPECT_EQ(host_.log().find(words), std::string::npos) << "it is our own that ended it";
+    }
     if (end_) {
       ++ended;
       // gRPC calls abort() where malloc gives it nothing.
       EXPECT_TRUE(end_->signal == SIGABRT ||
                   (end_->signal == 0 && host_.log().find("fatal") != std::string::npos))
-          << "ended by signal " << end_->signal;
+          << "ended by signal " << end_->signal << ", code " << end_->code << ": " << host_.log();
     }
     host_.kill();
   }

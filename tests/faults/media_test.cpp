@@ -121,7 +121,7 @@ class Media : public testing::Test {
 };
 
 TEST_F(Media, full_shared_memory_refuses_and_nobody_dies_of_it) {
-  Campaign campaign("full_shm", 17);
+  Campaign campaign("full_shm", 27);
   ASSERT_EQ(SmallMedium::mount_memory("/dev/shm", mib), "");
   mounted_.push_back("/dev/shm");
   make_host();
@@ -129,14 +129,14 @@ TEST_F(Media, full_shared_memory_refuses_and_nobody_dies_of_it) {
 }
 
 TEST_F(Media, full_disk_refuses_and_takes_again) {
-  Campaign campaign("full_disk", 10);
+  Campaign campaign("full_disk", 15);
   make_host();
   if (!mount_disk(host_->disk_root(), 16 * mib, 32 * mib)) GTEST_SKIP() << "SKIPPED: " << skipped_;
   fill_again_and_again(campaign, client::Tier::disk, 3 * mib);
 }
 
 TEST_F(Media, full_disk_of_the_repository_refuses_changes_until_there_is_room) {
-  Campaign campaign("full_repository", 5);
+  Campaign campaign("full_repository", 8);
   make_host();
   if (!mount_disk(host_->state_directory(), 16 * mib, 32 * mib)) {
     GTEST_SKIP() << "SKIPPED: " << skipped_;
@@ -183,7 +183,7 @@ TEST_F(Media, full_disk_of_the_repository_refuses_changes_until_there_is_room) {
 
 // The disk has room for more than stands behind it: writes succeed, and the sync does not.
 TEST_F(Media, disk_that_loses_what_it_took_is_out_of_service_and_nothing_acknowledged_is_lost) {
-  Campaign campaign("lying_sync", 6);
+  Campaign campaign("lying_sync", 20);
   int faults = 0;
   for (; faults < campaign.count() && !HasFailure(); ++faults) {
     SCOPED_TRACE("fault " + std::to_string(faults) + ", seed " + std::to_string(campaign.seed()));

@@ -53,10 +53,11 @@ class StoreDamage : public testing::Test {
       kept_.push_back(*stored);
       const std::string bytes(reinterpret_cast<const char*>(stored->descriptor.id.bytes.data()),
                               16);
-      ASSERT_EQ(
-          answer_of(documents.update(update_of(id_of(bytes), std::string(n * 100, 'm'), "schema"))),
-          "OK");
+      documents_[bytes] = std::string(n * 100, 'm');
+      ASSERT_EQ(answer_of(documents.update(update_of(id_of(bytes), documents_[bytes], "schema"))),
+                "OK");
     }
+    ASSERT_FALSE(documents_.empty());
   }
 
   fs::path store() const { return host_.state_directory() / "catalog.sqlite"; }

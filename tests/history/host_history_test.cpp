@@ -64,6 +64,7 @@ class Round {
       return false;
     }
     host_.kill();
+    if (const std::string words = host_.strange_death(); !words.empty()) ADD_FAILURE() << words;
     end_life();
     return true;
   }

@@ -283,6 +283,11 @@ void SimClients::lose_host(bool power) {
   calls_.clear();
   // What was found may not have been recorded.
   world_.told.clear();
+  // A copy that has gone harms nobody any more.
+  std::erase_if(world_.spoilt, [this](const auto& each) {
+    return std::ranges::none_of(
+        world_.tiers, [&](const auto& tier) { return tier->find(each.first) != nullptr; });
+  });
   for (const auto& [generation, payload] : world_.spoilt) payloads_[payload].may_be_lost = true;
   for (KnownPayload& known : payloads_) {
     if (known.deletes > 0) known.may_be_deleted = true;

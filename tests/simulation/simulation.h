@@ -35,7 +35,7 @@ class Simulation {
   bool settle();
   void check(bool all);
   void finish();
-  void recount();
+  void recount(bool all);
   void accuse(const std::string& words);
 
   Dice dice_;

@@ -219,6 +219,7 @@ class Soak {
     faults_off();
     if (lives_.size() % 2 == 1) {
       host_.kill();
+      if (const std::string words = host_.strange_death(); !words.empty()) fail(words);
     } else {
       const auto exit = host_.terminate();
       if (!exit || exit->code != 0) fail("the host does not stop well");

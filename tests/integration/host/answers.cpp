@@ -50,9 +50,18 @@ std::string answer_of(const grpc::Status& status) {
 std::string answer_of(const google::rpc::Status& details) {
   std::string answer = code_name(details.code());
   google::rpc::ErrorInfo info;
+  google::rpc::RetryInfo retry;
+  bool says_when = false;
   for (const google::protobuf::Any& detail : details.details()) {
     if (detail.UnpackTo(&info)) answer += " " + info.reason();
+    says_when = detail.UnpackTo(&retry) || says_when;
   }
+  // What may be tried again says when: a tier that is out of service is tried out once a second.
+  const bool may_retry = details.code() == grpc::StatusCode::UNAVAILABLE ||
+                         details.code() == grpc::StatusCode::ABORTED ||
+                         details.code() == grpc::StatusCode::RESOURCE_EXHAUSTED;
+  EXPECT_TRUE(details.details_size() == 0 || says_when == may_retry) << answer;
+  EXPECT_TRUE(info.reason() != "TIER_DEGRADED" || retry.retry_delay().seconds() >= 1);
   return answer;
 }
 

@@ -166,8 +166,19 @@ void HostProcess::send(int signal) const {
 std::optional<Exit> HostProcess::wait_exit(std::chrono::milliseconds limit) {
   if (!running()) return Exit{};
   const auto exit = wait_child(pid_, limit);
-  if (exit) pid_ = 0;
+  if (exit) {
+    pid_ = 0;
+    last_exit_ = exit;
+  }
   return exit;
+}
+
+std::string HostProcess::strange_death() const {
+  if (!last_exit_ || last_exit_->signal == SIGKILL) return {};
+  const std::string how = last_exit_->signal != 0
+                              ? "by signal " + std::to_string(last_exit_->signal)
+                              : "with code " + std::to_string(last_exit_->code);
+  return "the host ended by itself, " + how + ":\n" + log();
 }
 
 void HostProcess::kill() {

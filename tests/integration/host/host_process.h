@@ -84,6 +84,9 @@ class HostProcess {
   // SIGTERM, and waits; a host that outlives `limit` is killed and gives nothing.
   std::optional<Exit> terminate(std::chrono::milliseconds limit = std::chrono::seconds(60));
   bool running() const { return pid_ > 0; }
+  // How the last life ended, in words, unless it was by SIGKILL, of a failpoint or of kill(): then
+  // empty. For tests in which a host may die only so.
+  std::string strange_death() const;
   pid_t pid() const { return pid_; }
 
   const std::filesystem::path& directory() const { return directory_; }
@@ -133,6 +136,7 @@ class HostProcess {
   std::filesystem::path directory_;
   std::string prefix_;  // Of the names in /dev/shm.
   pid_t pid_ = 0;       // 0: not running.
+  std::optional<Exit> last_exit_;
   std::uintmax_t log_begin_ = 0;
 };
 

@@ -103,7 +103,12 @@ class Kills : public testing::Test {
     }
     stop = true;
     for (std::thread& thread : threads) thread.join();
+    die();
+  }
+
+  void die() {
     host_.kill();
+    if (const std::string words = host_.strange_death(); !words.empty()) ADD_FAILURE() << words;
   }
 
   // One life, and how it ended. False: the test has failed.
@@ -112,19 +117,21 @@ class Kills : public testing::Test {
     if (plan.in_recovery) {
       if (host_.wait_exit(std::chrono::milliseconds(plan.after_ms))) ++by_point_;
       ++in_recovery_;
-      host_.kill();
+      die();
       return true;
     }
     const bool may_die = !plan.environment.empty();
     if (!host_.wait_ready()) {
       if (!may_die) ADD_FAILURE() << "the host does not start:\n" << host_.log();
       ++in_recovery_;
-      host_.kill();
+      die();
       return may_die;
     }
     if (!audit()) {
-      if (!may_die) ADD_FAILURE() << "the host went away:\n" << host_.log();
-      host_.kill();
+      if (!may_die || !host_.wait_exit(std::chrono::seconds(5))) {
+        ADD_FAILURE() << "the host went away, or does not answer:\n" << host_.log();
+      }
+      die();
       return may_die;
     }
     if (clean() && !HasFailure()) load(plan);

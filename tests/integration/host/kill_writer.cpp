@@ -18,6 +18,7 @@ void KillWriter::violate(const std::string& what, const client::PayloadId& id) {
 
 // True when the call has no answer. Refusals that a good host may give are fine; others are told.
 bool KillWriter::host_is_gone(const Status& status, const char* what, const client::PayloadId& id) {
+  if (!status.ok() && status.code() != Code::aborted) ++refusals_;
   switch (status.code()) {
     case Code::ok:
     case Code::aborted:

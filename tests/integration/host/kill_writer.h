@@ -33,6 +33,8 @@ class KillWriter {
   const Violations& violations() const { return violations_; }
   std::uint64_t answers() const { return answers_; }
   std::uint64_t unknowns() const { return unknowns_; }
+  // Answers for want of something, and calls without an answer.
+  std::uint64_t refusals() const { return refusals_; }
 
  private:
   bool host_is_gone(const Status& status, const char* what, const client::PayloadId& id);
@@ -47,6 +49,7 @@ class KillWriter {
   Violations violations_;
   std::uint64_t answers_ = 0;
   std::uint64_t unknowns_ = 0;
+  std::uint64_t refusals_ = 0;
   bool host_may_fall_silent_ = false;
 };
 
