@@ -73,11 +73,22 @@ void SimTier::accuse(const std::string& words) {
   if (violation_.empty()) violation_ = words;
 }
 
+namespace {
+
+bool is_probe(const pm_object_id_t& id) {
+  return std::memcmp(id.payload, mover::probe_payload.data(), sizeof id.payload) == 0;
+}
+
+}  // namespace
+
 // Nobody counts what a tier is tried out with.
 std::uint64_t SimTier::charge_of(const pm_object_id_t& id, std::uint64_t length) const {
-  const bool is_probe =
-      std::memcmp(id.payload, mover::probe_payload.data(), sizeof id.payload) == 0;
-  return is_probe ? 0 : charge(length);
+  return is_probe(id) ? 0 : charge(length);
+}
+
+std::size_t SimTier::copies() const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      objects_, [](const auto& object) { return !is_probe(object.second.id); }));
 }
 
 pm_status_t SimTier::failure(const pm_call_context_t* context) {

@@ -40,6 +40,8 @@ class SimTier {
   void spoil(std::uint64_t generation);
   std::uint64_t charge(std::uint64_t length) const;
   std::uint64_t used_bytes() const { return used_bytes_; }
+  // The objects but for those that the tier is tried out with, which the catalog does not count.
+  std::size_t copies() const;
   std::uint64_t capacity_bytes() const { return setup_.capacity_bytes; }
 
   // Whether the host knows of all that is here. Before it does, it may let in more than there is

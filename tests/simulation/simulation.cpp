@@ -168,7 +168,7 @@ void Simulation::recount(bool all) {
     const std::uint64_t used_bytes = world_.tiers[at]->used_bytes();
     // What is removed may be counted for a while after it has gone.
     const bool is_same = engine_->is_idle() && counts.operations == 0 &&
-                         counts.tiers[at].copies == world_.tiers[at]->objects().size();
+                         counts.tiers[at].copies == world_.tiers[at]->copies();
     if (charged_bytes < used_bytes || ((all || is_same) && charged_bytes != used_bytes)) {
       accuse("S4: tier " + std::to_string(at) + " holds " + std::to_string(used_bytes) +
              " bytes, and " + std::to_string(charged_bytes) + " are counted");
