@@ -119,6 +119,8 @@ class Mover {
   Status service_of(const Tier& tier) const;
   bool end(Job& job, pm_status_t seal_code, catalog::TierIndex tier);
   void probe(Tier& tier);
+  Status remove_left(Tier& tier, Job& job);
+  void clean_up(Tier& tier);
   void change_health(Tier& tier, const TierHealth::Change& change);
   void watch();
 

@@ -52,6 +52,35 @@ Status use_probe(const TierObject& object, Job& job, bool& sync_failed) {
 
 }  // namespace
 
+// Removes what earlier tries have left; what cannot be removed now stays for the next time.
+Status Mover::remove_left(Tier& tier, Job& job) {
+  std::vector<TierObject> left;
+  {
+    const std::lock_guard lock(tier.mutex);
+    left.swap(tier.probes);
+  }
+  Status status;
+  std::size_t removed = 0;
+  while (status.ok() && removed < left.size()) {
+    status = remove_probe(left[removed], job);
+    if (status.ok()) ++removed;
+  }
+  const std::lock_guard lock(tier.mutex);
+  tier.probes.insert(tier.probes.end(), left.begin() + static_cast<std::ptrdiff_t>(removed),
+                     left.end());
+  return status;
+}
+
+// A try that hung has left it, and came back when the tier worked again.
+void Mover::clean_up(Tier& tier) {
+  Jobs::Plan plan;
+  plan.pool = tier.workers.get();
+  plan.on_abandoned = [](const catalog::Outcome&) {};
+  const std::shared_ptr<Job> job = jobs_.begin(std::move(plan));
+  static_cast<void>(remove_left(tier, *job));
+  end(*job, PM_OK, tier.index);
+}
+
 // Allocates, writes, seals, reads and removes a small object, after those that earlier tries have
 // left. What is left in the end, the next start removes as an orphan.
 void Mover::probe(Tier& tier) {
@@ -61,19 +90,8 @@ void Mover::probe(Tier& tier) {
     tier.health->note_probe({Code::unavailable, outcome.message});
   };
   const std::shared_ptr<Job> job = jobs_.begin(std::move(plan));
-  std::vector<TierObject> left;
-  {
-    const std::lock_guard lock(tier.mutex);
-    left.swap(tier.probes);
-  }
-  Status status;
+  Status status = remove_left(tier, *job);
   bool sync_failed = false;
-  std::size_t removed = 0;
-  while (status.ok() && removed < left.size()) {
-    status = remove_probe(left[removed], *job);
-    if (status.ok()) ++removed;
-  }
-  left.erase(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(removed));
   if (status.ok()) {
     TierObject object;
     object.tier = tier.link.tier;
@@ -86,14 +104,11 @@ void Mover::probe(Tier& tier) {
     } else if (status.ok()) {
       status = use_probe(object, *job, sync_failed);
       if (const Status gone = remove_probe(object, *job); !gone.ok()) {
-        left.push_back(object);
+        const std::lock_guard lock(tier.mutex);
+        tier.probes.push_back(object);
         if (status.ok()) status = gone;
       }
     }
-  }
-  {
-    const std::lock_guard lock(tier.mutex);
-    tier.probes.insert(tier.probes.end(), left.begin(), left.end());
   }
   if (sync_failed) {
     catalog::TierHealth failure;
@@ -124,8 +139,11 @@ void Mover::change_health(Tier& tier, const TierHealth::Change& change) {
 void Mover::look_after() {
   jobs_.look(options_.now_ns());
   for (Tier& tier : tiers_) {
-    if (stopping_.load() || !tier.health->take_probe()) continue;
-    tier.workers->add([this, &tier] { probe(tier); });
+    if (stopping_.load()) continue;
+    if (tier.health->take_probe()) tier.workers->add([this, &tier] { probe(tier); });
+    const std::lock_guard lock(tier.mutex);
+    if (tier.probes.empty() || tier.health->is_degraded()) continue;
+    tier.workers->add([this, &tier] { clean_up(tier); });
   }
 }
 

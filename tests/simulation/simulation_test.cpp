@@ -56,6 +56,13 @@ TEST(simulation, nothing_acknowledged_is_lost_whatever_fails) {
   }
 }
 
+// What a try of a tier left behind stayed when that try hung, and came back after the next one.
+TEST(simulation, seeds_that_found_something_find_nothing_any_more) {
+  for (const std::uint64_t seed : {136'992u}) {
+    EXPECT_EQ(Simulation(seed).run(1'000).violation, "") << "seed " << seed;
+  }
+}
+
 #if PM_FAILPOINTS
 using catalog::Mutant;
 
