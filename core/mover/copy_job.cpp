@@ -24,8 +24,6 @@ namespace pm::mover {
 
 namespace {
 
-constexpr std::uint64_t chunk_bytes_min = 64 << 10;
-constexpr std::uint64_t chunk_bytes_max = 4 << 20;
 constexpr std::size_t depth_max = 8;
 // Large buffers on huge pages, where the kernel has some to spare: each chunk is one piece for the
 // device instead of hundreds. A short copy takes no more than it needs: mapping 2 MiB costs more
@@ -38,13 +36,6 @@ constexpr std::uint64_t background_bytes_min = 8 << 20;
 // Three busy processes on one processor kept a background thread from running for 4 to 9 s, so it
 // takes about as long to see that it starves; half of the time is the least that copies should get.
 constexpr std::chrono::seconds relief_time{10};
-
-std::uint64_t preferred_chunk(const pm_tier_t* tier) {
-  pm_tier_info_t info{};
-  info.size = sizeof info;
-  tier->get_info(tier, &info);
-  return info.chunk_bytes_preferred;
-}
 
 const pm_tier_async_t* async_of(const pm_tier_t* tier) {
   return static_cast<const pm_tier_async_t*>(tier->get_extension(tier, PM_TIER_ASYNC));
@@ -66,9 +57,7 @@ class CopyJob {
         stopping_(stopping),
         source_async_(async_of(source.tier)),
         target_async_(async_of(target.tier)),
-        chunk_bytes_(
-            std::clamp(std::max(preferred_chunk(source.tier), preferred_chunk(target.tier)),
-                       chunk_bytes_min, chunk_bytes_max)),
+        chunk_bytes_(std::max(preferred_chunk(source.tier), preferred_chunk(target.tier))),
         chunks_((length + chunk_bytes_ - 1) / chunk_bytes_),
         depth_(std::min<std::uint64_t>(chunks_, depth_max)),
         expected_(expected),

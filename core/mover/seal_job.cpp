@@ -14,9 +14,6 @@ namespace pm::mover {
 
 namespace {
 
-constexpr std::uint64_t chunk_bytes_min = 64 << 10;
-constexpr std::uint64_t chunk_bytes_max = 4 << 20;
-
 Status wrong_length(std::uint64_t length, const char* what) {
   return {Code::failed_precondition,
           "the object has " + std::string(what) + " than " + std::to_string(length) + " bytes"};
@@ -34,11 +31,7 @@ Result<std::uint64_t> read_unsealed(const TierObject& object, std::uint64_t offs
 Result<catalog::Checksum> checksum_of(const TierObject& object, std::uint64_t length,
                                       catalog::ChecksumKind kind, const std::atomic<bool>& stopping,
                                       Job* job) {
-  pm_tier_info_t info{};
-  info.size = sizeof info;
-  object.tier->get_info(object.tier, &info);
-  const std::uint64_t chunk =
-      std::clamp(info.chunk_bytes_preferred, chunk_bytes_min, chunk_bytes_max);
+  const std::uint64_t chunk = preferred_chunk(object.tier);
   const AlignedBuffer buffer = make_buffer(chunk);
   if (buffer == nullptr) return Status(Code::resource_exhausted, "no memory to read the object");
   const auto read = [&](std::uint64_t offset,

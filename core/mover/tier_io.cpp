@@ -1,5 +1,6 @@
 #include "tier_io.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "tier_call.h"
@@ -14,6 +15,13 @@ TierObject tier_object(const pm_tier_t* tier, const catalog::Object& object) {
   result.cookie.length = object.cookie.length;
   std::memcpy(result.cookie.bytes, object.cookie.bytes.data(), object.cookie.length);
   return result;
+}
+
+std::uint64_t preferred_chunk(const pm_tier_t* tier) {
+  pm_tier_info_t info{};
+  info.size = sizeof info;
+  tier->get_info(tier, &info);
+  return std::clamp(info.chunk_bytes_preferred, chunk_bytes_min, chunk_bytes_max);
 }
 
 catalog::Outcome outcome_of(const Status& status) {

@@ -34,6 +34,11 @@ constexpr std::size_t page_bytes = 4096;
 // Of `bytes`, rounded up to the alignment. NULL: no memory.
 AlignedBuffer make_buffer(std::uint64_t bytes, std::size_t alignment = page_bytes);
 
+// How many bytes a tier wants to be asked for at a time, within what is sensible.
+constexpr std::uint64_t chunk_bytes_min = 64 << 10;
+constexpr std::uint64_t chunk_bytes_max = 4 << 20;
+std::uint64_t preferred_chunk(const pm_tier_t* tier);
+
 // Single calls, each as call_tier() makes them: with a job they have a deadline, and what failed in
 // passing is repeated. Without a job (NULL) nothing may block. [worker]
 

@@ -13,8 +13,16 @@ namespace pm {
 // Numbers of the contract (ChecksumAlgorithm).
 enum class HashKind : std::uint32_t { xxh3_128 = 1, sha256 = 2, crc32c = 3 };
 
-// 16, 32 and 4 bytes, then zeros.
+// So many bytes, then zeros. 0: no kind that is known.
 using Digest = std::array<std::uint8_t, 32>;
+constexpr std::size_t digest_bytes(HashKind kind) {
+  switch (kind) {
+    case HashKind::xxh3_128: return 16;
+    case HashKind::sha256: return 32;
+    case HashKind::crc32c: return 4;
+  }
+  return 0;
+}
 
 // Computes a checksum of bytes that come in pieces.
 //   XXH3-128  xxHash, canonical (big-endian) form

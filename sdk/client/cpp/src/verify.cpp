@@ -8,24 +8,11 @@
 
 namespace pm::client::detail {
 
-namespace {
-
-// The bytes of a kind's digest; 0: the kind is not known.
-std::size_t digest_bytes(ChecksumAlgorithm algorithm) {
-  switch (algorithm) {
-    case ChecksumAlgorithm::xxh3_128: return 16;
-    case ChecksumAlgorithm::sha256: return 32;
-    case ChecksumAlgorithm::crc32c: return 4;
-    default: return 0;
-  }
-}
-
-}  // namespace
-
 Status verify(const Checksum& checksum, std::span<const std::byte> bytes) {
-  const std::size_t length = digest_bytes(checksum.algorithm);
+  const auto kind = static_cast<HashKind>(checksum.algorithm);
+  const std::size_t length = digest_bytes(kind);
   if (length == 0) return {};
-  Hasher hasher(static_cast<HashKind>(checksum.algorithm));
+  Hasher hasher(kind);
   hasher.add(bytes.data(), bytes.size());
   const auto digest = hasher.finish();
   PM_TRY(digest.status());
