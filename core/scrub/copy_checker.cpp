@@ -101,8 +101,7 @@ bool CopyChecker::check(const CopyToCheck& copy, const mover::MayRead& may_read,
   return !result.stopped || is_gone;
 }
 
-// Else others wait for its room, which comes when it is let go of.
-bool CopyChecker::is_wanted(const CopyToCheck& copy) {
+bool CopyChecker::is_wanted(const CopyToCheck& copy) const {
   return ledger_.read([&](const catalog::Catalog& catalog, const catalog::Clocks&) {
     return catalog.has_copy(copy.object.payload, copy.object.generation);
   });

@@ -46,13 +46,15 @@ class CopyChecker {
   // end, as `may_read` said so or the host stops.
   bool check(const catalog::CopyToCheck& copy, const mover::MayRead& may_read, Outcome& outcome);
 
+  // False: it is to be removed, and others wait for its room.
+  bool is_wanted(const catalog::CopyToCheck& copy) const;
+
   // From now on nobody waits.
   void begin_stop() { stopping_.store(true); }
   bool is_stopping() const { return stopping_.load(); }
 
  private:
   mover::CheckResult read(const catalog::CopyToCheck& copy, const mover::MayRead& may_read);
-  bool is_wanted(const catalog::CopyToCheck& copy);
   void note_unreadable(const catalog::CopyToCheck& copy, const mover::CheckResult& result,
                        Outcome& outcome);
   void judge(const catalog::CopyToCheck& copy, const mover::CheckResult& result, Outcome& outcome);

@@ -203,7 +203,7 @@ void Scrubber::step(Walk& walk) {
   if (!is_wanted) return;
   if (copy.object.length < copy_bytes_min) charge(walk, copy_bytes_min - copy.object.length);
   Outcome outcome;
-  const auto may_read = [&](std::uint64_t bytes) { return wait_turn(walk, bytes); };
+  const auto may_read = [&](std::uint64_t bytes) { return wait_turn(walk, copy, bytes); };
   if (!checker_.check(copy, may_read, outcome)) walk.pending.push_front(copy);
   if (!outcome.unreadable.empty() && walk.pass.counts.unreadable == 0) {
     log::warn("scrub", outcome.unreadable + "; further ones of this pass are only counted");
@@ -251,16 +251,20 @@ void Scrubber::end(Walk& walk) {
 
 // ---- the rate ----
 
-// Waits until the pass may read so many bytes more. False: the host stops, or a pass that was asked
-// for goes first.
-bool Scrubber::wait_turn(const Walk& walk, std::uint64_t bytes) {
+// Waits until the pass may read so many bytes more of the copy, or nobody wants it any more. False:
+// the host stops, or a pass that was asked for goes first.
+bool Scrubber::wait_turn(const Walk& walk, const CopyToCheck& copy, std::uint64_t bytes) {
+  constexpr nanoseconds look_every{100 * ms_ns};
   {
     std::unique_lock lock(mutex_);
     while (true) {
       if (stopping_ || (requested_ && !walk.pass.requested)) return false;
       const std::uint64_t now = ledger::monotonic_now_ns();
       if (now >= next_read_ns_) break;
-      changed_.wait_for(lock, nanoseconds(next_read_ns_ - now));
+      changed_.wait_for(lock, std::min(nanoseconds(next_read_ns_ - now), look_every));
+      lock.unlock();
+      if (!checker_.is_wanted(copy)) return true;
+      lock.lock();
     }
   }
   charge(walk, bytes);

@@ -74,7 +74,7 @@ class Scrubber {
   bool refill(Walk& walk);
   void end(Walk& walk);
   Outcome check_all(const catalog::Id& id);
-  bool wait_turn(const Walk& walk, std::uint64_t bytes);
+  bool wait_turn(const Walk& walk, const catalog::CopyToCheck& copy, std::uint64_t bytes);
   void charge(const Walk& walk, std::uint64_t bytes);
 
   ledger::Ledger& ledger_;

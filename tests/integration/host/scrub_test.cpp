@@ -242,6 +242,21 @@ TEST_F(Scrub, a_reader_that_verifies_gets_the_other_copy_of_a_file_that_is_gone)
   EXPECT_EQ(sha256(held->bytes()), stored.digest);
 }
 
+// SCRUB-3
+TEST_F(Scrub, a_lost_payload_is_back_with_the_first_copy_that_is_good_again) {
+  const Stored stored = stored_on_disk(10);
+  const client::PayloadId& id = stored.descriptor.id;
+  ASSERT_TRUE(client_.promote(id, client::Tier::ram).ok());
+  const fs::path above = fs::path("/dev/shm") / *host_.segments().begin();
+  const fs::path below = only_file();
+  flip_byte(above);
+  flip_byte(below);
+  EXPECT_EQ(answer_of(scrub(id).error()), "DATA_LOSS PAYLOAD_LOST");
+  flip_byte(below);
+  EXPECT_EQ(answer_of(scrub(id).error()), "OK");
+  EXPECT_EQ(*digest_of(client_, id), stored.digest);
+}
+
 TEST_F(Scrub, a_payload_of_which_nothing_is_left_is_told_to_be_lost) {
   const auto stored = put(client_, payload_bytes, 1);
   ASSERT_TRUE(stored.ok());
@@ -286,6 +301,23 @@ TEST_F(Scrub, a_pass_reads_no_faster_than_it_may_and_not_much_slower) {
   const auto stop = steady_clock::now();
   EXPECT_EQ(host_.terminate()->code, 0);
   EXPECT_LT(steady_clock::now() - stop, milliseconds(5'000));
+}
+
+TEST_F(Scrub, a_copy_that_is_being_read_gives_its_room_back_soon) {
+  const auto stored = put(client_, 3 << 20, 1, {.tier = client::Tier::disk});
+  ASSERT_TRUE(stored.ok());
+  wire_admin::ScrubRequest slow;
+  slow.set_bytes_per_second(1);
+  const auto begun = wire_->ask(wire_->admin, &Admin::Scrub, slow);
+  EXPECT_EQ(begun.pass().bytes_per_second(), 65'536u) << "it would never end";
+  // The first of three parts has been read then; the next one's turn comes in 16 s.
+  EXPECT_TRUE(eventually([&] {
+    const auto answer = wire_->ask(wire_->admin, &Admin::GetScrub);
+    return answer.passes_size() == 1;
+  }));
+  sleep_ms(500);
+  EXPECT_TRUE(client_.erase(stored->descriptor.id).ok());
+  EXPECT_TRUE(eventually([&] { return host_.files().empty(); }, milliseconds(3'000)));
 }
 
 TEST_F(Scrub, a_pass_goes_on_while_payloads_move_and_go) {

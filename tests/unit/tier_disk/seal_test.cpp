@@ -61,7 +61,11 @@ TEST_F(DiskSeal, takes_the_length_that_a_client_uploaded) {
   ASSERT_EQ(tier.set_length(object, 10'000, 100), PM_OK) << host.error();
   EXPECT_EQ(tier.usage().bytes_used, 4'096u);
   EXPECT_EQ(tier.usage().objects, 1u);
+  // Who asks again may not have heard of it, nor of the seal.
+  EXPECT_EQ(tier.set_length(object, 10'000, 100), PM_OK) << host.error();
+  EXPECT_EQ(tier.usage().bytes_used, 4'096u) << "given back twice";
   EXPECT_EQ(tier.seal(object, 100), PM_OK) << host.error();
+  EXPECT_EQ(tier.set_length(object, 10'000, 100), PM_OK) << host.error();
   EXPECT_EQ(tier.set_length(object, 100, 50), PM_NOT_FOUND) << "sealed";
   EXPECT_EQ(tier.remove(object, 100), PM_OK);
   EXPECT_EQ(tier.usage().bytes_used, 0u);
