@@ -167,6 +167,15 @@ TEST(SqliteStoreFile, log_that_lost_its_end_since_the_host_was_killed_is_data_lo
   }
   // The lock file names another boot: the power may have failed, and a shorter log is no wonder.
   std::ofstream(left + ".lock") << "1\n00000000-0000-0000-0000-000000000000\n";
+  {
+    // A start that does not come to open it, as here for a folder in its way, changes nothing.
+    std::filesystem::rename(left, left + ".away");
+    std::filesystem::create_directory(left);
+    Store store(sqlite_subject(left));
+    EXPECT_NE(store.status(), PM_OK);
+    std::filesystem::remove(left);
+    std::filesystem::rename(left + ".away", left);
+  }
   Store store(sqlite_subject(left));
   EXPECT_EQ(store.status(), PM_OK) << store.error();
   EXPECT_EQ(store.scan({thing, {}, 0, false, 0}).records.size(), 8u);
