@@ -70,19 +70,30 @@ const Methods& methods_of(const sqlite3_file* file) {
   return *static_cast<const Methods*>(file->pMethods);
 }
 
-int check(const unsigned char* page, int length, sqlite3_int64 offset) {
-  const auto wanted = checksum_of(page, length, offset);
-  if (std::memcmp(page + length - checksum_bytes, wanted.data(), wanted.size()) == 0)
-    return SQLITE_OK;
+int damaged(int length, sqlite3_int64 offset) {
   damaged_page_of_thread = number_of(length, offset);
   return SQLITE_IOERR_DATA;
 }
 
+int check(const unsigned char* page, int length, sqlite3_int64 offset) {
+  const auto wanted = checksum_of(page, length, offset);
+  const bool is_as_written =
+      std::memcmp(page + length - checksum_bytes, wanted.data(), wanted.size()) == 0;
+  return is_as_written ? SQLITE_OK : damaged(length, offset);
+}
+
 int read_checked(sqlite3_file* file, void* data, int length, sqlite3_int64 offset) {
-  const int code = methods_of(file).system->xRead(file, data, length, offset);
-  // A page behind the end is read as zeros, with a code of its own.
-  if (code != SQLITE_OK || !is_page(length, offset)) return code;
-  return check(static_cast<const unsigned char*>(data), length, offset);
+  const sqlite3_io_methods* system = methods_of(file).system;
+  const int code = system->xRead(file, data, length, offset);
+  if (!is_page(length, offset)) return code;
+  if (code == SQLITE_OK) return check(static_cast<const unsigned char*>(data), length, offset);
+  if (code != SQLITE_IOERR_SHORT_READ) return code;
+  // SQLite goes on with zeros for what is not there. A page behind the end may be read so, a part
+  // of a page was cut off.
+  sqlite3_int64 size = 0;
+  const int found = system->xFileSize(file, &size);
+  if (found != SQLITE_OK) return found;
+  return size > offset ? damaged(length, offset) : code;
 }
 
 int write_checked(sqlite3_file* file, const void* data, int length, sqlite3_int64 offset) {

@@ -145,6 +145,28 @@ TEST(SqliteStoreFile, one_wrong_bit_in_any_page_is_noticed_when_it_is_read) {
   EXPECT_GT(noticed, pages / 8) << "of " << pages;
 }
 
+// SQLite reads what is missing of a page as zeros. The last page is the end of a large value.
+TEST(SqliteStoreFile, file_that_lost_a_part_of_its_last_page_is_data_loss) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/store.db";
+  {
+    Store store(sqlite_subject(path));
+    const auto large = make_thing("large", 1, 1, std::string(20'000, 'x'));
+    ASSERT_EQ(store.apply({put(thing, large)}), PM_OK) << store.error();
+  }
+  const auto size = std::filesystem::file_size(path);
+  for (const std::uintmax_t lost : {1u, 500u, 4036u, 4095u}) {
+    const auto copied = folder.path() + "/copy.db";
+    std::filesystem::copy_file(path, copied, std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::resize_file(copied, size - lost);
+    Store store(sqlite_subject(copied));
+    if (store.status() == PM_OK)
+      EXPECT_EQ(store.scan({thing, {}, 0, false, 0}).status, PM_DATA_LOSS) << lost;
+    else
+      EXPECT_EQ(store.status(), PM_DATA_LOSS) << lost << ": " << store.error();
+  }
+}
+
 TEST(SqliteStoreFile, log_that_lost_its_end_since_the_host_was_killed_is_data_loss) {
   const TemporaryFolder folder;
   const std::string path = folder.path() + "/store.db";
