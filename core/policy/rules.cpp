@@ -15,15 +15,6 @@ constexpr std::size_t name_bytes_max = 64;
 constexpr std::size_t rules_max = 256;  // Of a hook.
 constexpr const char* default_rule = "default";
 
-// "lru.lua:3", of who called the library function.
-std::string caller(lua_State* lua) {
-  luaL_where(lua, 1);
-  std::string where = lua_tostring(lua, -1);
-  lua_pop(lua, 1);
-  const std::size_t end = where.rfind(": ");
-  return end == std::string::npos ? where : where.substr(0, end);
-}
-
 // The table of the rule is at 1. Leaves the stack as it was.
 std::string name_field(lua_State* lua) {
   if (lua_getfield(lua, 1, "name") != LUA_TSTRING) luaL_error(lua, "a rule needs a name");
@@ -61,12 +52,26 @@ std::vector<std::string> names_field(lua_State* lua, const char* field) {
   return names;
 }
 
-void refuse_unknown_fields(lua_State* lua) {
+// Which candidates a rule of spill is shown first.
+std::string from_field(lua_State* lua) {
+  std::string from;
+  if (lua_getfield(lua, 1, "from") != LUA_TNIL) {
+    if (lua_type(lua, -1) == LUA_TSTRING) from = lua_tostring(lua, -1);
+    if (from != "oldest" && from != "score") luaL_error(lua, "'from' is \"oldest\" or \"score\"");
+  }
+  lua_pop(lua, 1);
+  return from;
+}
+
+void refuse_unknown_fields(lua_State* lua, Hook hook) {
+  const bool is_spill = hook == Hook::spill;
   for (lua_pushnil(lua); lua_next(lua, 1) != 0; lua_pop(lua, 1)) {
     const std::string_view key = lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : "?";
     if (key == "name" || key == "before" || key == "after" || key == "rule") continue;
-    luaL_error(lua, "a rule has no '%s'; it has name, before, after and rule",
-               lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : "numbered part");
+    if (key == "from" && is_spill) continue;
+    luaL_error(lua, "a rule has no '%s'; it has name, before, after%s and rule",
+               lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : "numbered part",
+               is_spill ? ", from" : "");
   }
 }
 
@@ -85,15 +90,29 @@ const char* hook_name(Hook hook) {
 
 // ---- loading ----
 
+std::string Rules::caller(lua_State* lua) {
+  luaL_where(lua, 1);
+  std::string where = lua_tostring(lua, -1);
+  lua_pop(lua, 1);
+  const std::size_t end = where.rfind(": ");
+  return end == std::string::npos ? where : where.substr(0, end);
+}
+
+struct Rules::Making {
+  Rules* rules;
+  const RulesExtension& extension;
+};
+
 int Rules::push_hooks(lua_State* lua) {
-  void* const self = lua_touserdata(lua, 1);
+  const auto& making = *static_cast<const Making*>(lua_touserdata(lua, 1));
   lua_newtable(lua);
   for (std::size_t number = 0; number < hooks_count; ++number) {
-    lua_pushlightuserdata(lua, self);
+    lua_pushlightuserdata(lua, making.rules);
     lua_pushinteger(lua, static_cast<lua_Integer>(number));
     lua_pushcclosure(lua, &Rules::register_rule, 2);
     lua_setfield(lua, -2, hook_name(static_cast<Hook>(number)));
   }
+  if (making.extension.extend != nullptr) making.extension.extend(lua, making.extension.data);
   Sandbox::of(lua).set_library("policy");
   return 0;
 }
@@ -103,13 +122,14 @@ int Rules::register_rule(lua_State* lua) {
   luaL_checktype(lua, 1, LUA_TTABLE);
   lua_settop(lua, 1);
   if (self.is_loaded_) return luaL_error(lua, "rules are made while files are loaded");
-  refuse_unknown_fields(lua);
   Rule rule;
   rule.state.hook = static_cast<Hook>(lua_tointeger(lua, lua_upvalueindex(2)));
+  refuse_unknown_fields(lua, rule.state.hook);
   rule.state.name = name_field(lua);
   rule.state.where = caller(lua);
   rule.before = names_field(lua, "before");
   rule.after = names_field(lua, "after");
+  if (rule.state.hook == Hook::spill) rule.state.from = from_field(lua);
   if (lua_getfield(lua, 1, "rule") != LUA_TFUNCTION) luaL_error(lua, "a rule needs a function");
   rule.function = self.sandbox_->keep();
   if (!self.add(std::move(rule))) luaL_error(lua, "there are too many rules");
@@ -130,11 +150,13 @@ bool Rules::add(Rule rule) {
 }
 
 Result<std::unique_ptr<Rules>> Rules::load(const std::vector<SourceFile>& files,
-                                           const SandboxLimits& limits) {
+                                           const SandboxLimits& limits,
+                                           const RulesExtension& extension) {
   auto sandbox = Sandbox::make(limits);
   if (!sandbox.ok()) return sandbox.status();
   std::unique_ptr<Rules> rules(new Rules(std::move(*sandbox)));
-  PM_TRY(rules->sandbox_->prepare(&Rules::push_hooks, rules.get()));
+  Making making{rules.get(), extension};
+  PM_TRY(rules->sandbox_->prepare(&Rules::push_hooks, &making));
   for (const SourceFile& file : files) PM_TRY(rules->sandbox_->load(file.name, file.text));
   rules->is_loaded_ = true;
   for (std::vector<Rule>& of_hook : rules->rules_) PM_TRY(sort(of_hook));
@@ -207,24 +229,63 @@ int Rules::run_rule(lua_State* lua) {
   return 0;
 }
 
+// False: it has failed, says `status`, or it has no answer.
+bool Rules::answers(const Rule& rule, Question& question, Status& status) {
+  question.function = rule.function;
+  question.is_answered = false;
+  question.status = {};
+  status = sandbox_->call(&Rules::run_rule, &question);
+  if (status.ok()) status = question.status;
+  return status.ok() && question.is_answered;
+}
+
 const std::string& Rules::ask(Hook hook, Push push, const void* facts, Take take, void* answer) {
   static const std::string none;
+  Question question{*sandbox_, 0, push, facts, take, answer, false, {}};
+  Status status;
   for (Rule& rule : rules_[static_cast<std::size_t>(hook)]) {
     if (rule.state.is_suspended) continue;
     ++rule.state.counts.asked;
-    Question question{*sandbox_, rule.function, push, facts, take, answer, false, {}};
-    Status status = sandbox_->call(&Rules::run_rule, &question);
-    if (status.ok()) status = question.status;
+    const bool is_answered = answers(rule, question, status);
     if (!status.ok()) {
       note_failure(rule, status);
       continue;
     }
     rule.failed_in_row = 0;
-    if (!question.is_answered) continue;
+    if (!is_answered) continue;
     ++rule.state.counts.answered;
     return rule.state.name;
   }
   return none;
+}
+
+Result<std::string> Rules::rehearse(Hook hook, const std::string& only, Push push,
+                                    const void* facts, Take take, void* answer) {
+  Question question{*sandbox_, 0, push, facts, take, answer, false, {}};
+  Status status;
+  bool is_known = only.empty();
+  for (const Rule& rule : rules_[static_cast<std::size_t>(hook)]) {
+    if (!only.empty() && rule.name() != only) continue;
+    is_known = true;
+    if (answers(rule, question, status)) return rule.name();
+    if (!status.ok()) {
+      return Status(status.code(), "the rule '" + rule.name() + "' fails: " + status.message());
+    }
+  }
+  if (is_known) return std::string();
+  return Status(Code::invalid_argument,
+                std::string("there is no rule '") + only + "' of " + hook_name(hook));
+}
+
+void Rules::suspend(Hook hook, const std::string& name) {
+  for (Rule& rule : rules_[static_cast<std::size_t>(hook)]) {
+    if (rule.name() == name) rule.state.is_suspended = true;
+  }
+}
+
+bool Rules::has_rules(Hook hook) const {
+  return !std::ranges::all_of(rules_[static_cast<std::size_t>(hook)],
+                              [](const Rule& rule) { return rule.state.is_suspended; });
 }
 
 void Rules::note_failure(Rule& rule, const Status& status) {
@@ -247,6 +308,19 @@ std::vector<RuleState> Rules::states() const {
     for (const Rule& rule : of_hook) states.push_back(rule.state);
   }
   return states;
+}
+
+void Rules::refresh(Hook hook, std::vector<RuleState>& states) const {
+  const auto number = static_cast<std::size_t>(hook);
+  std::size_t at = 0;
+  for (std::size_t before = 0; before < number; ++before) at += rules_[before].size();
+  for (const Rule& rule : rules_[number]) {
+    RuleState& state = states[at++];
+    // Words are copied only when there are new ones: this is done after each question.
+    if (state.counts.failed != rule.state.counts.failed) state.last_error = rule.state.last_error;
+    state.counts = rule.state.counts;
+    state.is_suspended = rule.state.is_suspended;
+  }
 }
 
 }  // namespace pm::policy
