@@ -310,8 +310,9 @@ std::vector<RuleState> Rules::states() const {
   return states;
 }
 
-void Rules::refresh(Hook hook, std::vector<RuleState>& states) const {
+bool Rules::refresh(Hook hook, std::vector<RuleState>& states) const {
   const auto number = static_cast<std::size_t>(hook);
+  bool has_suspended = false;
   std::size_t at = 0;
   for (std::size_t before = 0; before < number; ++before) at += rules_[before].size();
   for (const Rule& rule : rules_[number]) {
@@ -319,8 +320,10 @@ void Rules::refresh(Hook hook, std::vector<RuleState>& states) const {
     // Words are copied only when there are new ones: this is done after each question.
     if (state.counts.failed != rule.state.counts.failed) state.last_error = rule.state.last_error;
     state.counts = rule.state.counts;
+    has_suspended = has_suspended || state.is_suspended != rule.state.is_suspended;
     state.is_suspended = rule.state.is_suspended;
   }
+  return has_suspended;
 }
 
 }  // namespace pm::policy

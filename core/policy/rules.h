@@ -86,8 +86,9 @@ class Rules {
   bool has_rules(Hook hook) const;
 
   std::vector<RuleState> states() const;
-  // Brings those of a hook up to date in what states() has once given.
-  void refresh(Hook hook, std::vector<RuleState>& states) const;
+  // Brings those of a hook up to date in what states() has once given. True: some are suspended
+  // that were not.
+  bool refresh(Hook hook, std::vector<RuleState>& states) const;
   std::uint64_t steps() const { return sandbox_->steps(); }
 
   // Where the library function that is being called was called: "lru.lua:3".
