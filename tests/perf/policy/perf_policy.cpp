@@ -1,0 +1,134 @@
+// What a question to rules costs, in calls of a rule that does nothing: the facts filled, the
+// budget on, lru.lua as it ships. The aims are microseconds (issue 5), told as such calls.
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "core/policy/policy.h"
+#include "core/policy/script_files.h"
+#include "report.h"
+
+namespace pm::perf {
+namespace {
+
+using namespace policy;  // NOLINT(google-build-using-namespace)
+
+constexpr double aim_us = 5;
+constexpr std::size_t batch = 64;
+constexpr std::uint64_t mib = 1 << 20;
+
+std::unique_ptr<Policy> load(SourceFile file) {
+  return must(Policy::load({std::move(file)}), "load a policy");
+}
+
+std::unique_ptr<Policy> shipped(const std::string& name) {
+  const std::string file = name + ".lua";
+  return load(must(read_script(PM_PERF_SCRIPTS "/policies/" + file, file), "read " + file));
+}
+
+// A machine of four tiers.
+std::vector<TierFacts> tiers() {
+  std::vector<TierFacts> tiers(4);
+  const char* const names[] = {"gpu", "shm", "disk", "s3"};
+  for (std::size_t number = 0; number < tiers.size(); ++number) {
+    tiers[number].name = names[number];
+    tiers[number].rank = static_cast<std::int32_t>(number);
+    tiers[number].capacity_bytes = (64 * 1'024 * mib) << (2 * number);
+    tiers[number].used_bytes = tiers[number].capacity_bytes / 2;
+  }
+  return tiers;
+}
+
+PayloadFacts payload() {
+  PayloadFacts payload;
+  payload.id = "00112233-4455-6677-8899-aabbccddeeff";
+  payload.size_bytes = 4 * mib;
+  payload.labels = std::make_shared<catalog::Labels>(
+      catalog::Labels{{"app", "train"}, {"env", "test"}, {"owner", "me"}});
+  payload.tiers = {1, 2};
+  return payload;
+}
+
+// Filled anew for each question, as the engine does.
+PlaceFacts place_facts() {
+  PlaceFacts facts;
+  facts.tiers = tiers();
+  facts.payload = payload();
+  facts.client.name = "uid:1000";
+  facts.client.used_bytes.resize(facts.tiers.size());
+  facts.hint = 1;
+  return facts;
+}
+
+SpillFacts spill_facts() {
+  SpillFacts facts;
+  facts.tiers = tiers();
+  facts.tier = 1;
+  facts.bytes_wanted = batch * 4 * mib;
+  facts.candidates.assign(batch, payload());
+  return facts;
+}
+
+// Microseconds of a call, for one round's time.
+template <typename Call>
+double cost_us(Call&& call) {
+  constexpr int calls_at_once = 100;
+  const double begin = now_seconds();
+  double took = 0;
+  std::uint64_t calls = 0;
+  while (took < round_seconds() / 2) {
+    for (int n = 0; n < calls_at_once; ++n) call();
+    calls += calls_at_once;
+    took = now_seconds() - begin;
+  }
+  return took * 1e6 / static_cast<double>(calls);
+}
+
+double empty_call_us() {
+  static const auto policy =
+      load({"empty.lua", "policy.retain {name = 'empty', rule = function() end}"});
+  const RetainFacts facts;
+  return cost_us([&] {
+    RetainDecision decision;
+    policy->ask(facts, decision);
+  });
+}
+
+template <typename Ours>
+void measure(const std::string& name, Ours&& ours) {
+  Rounds interleaved;
+  double empty_us = 1e9;
+  interleaved.run(rounds(), ours, [&] {
+    const double us = empty_call_us();
+    empty_us = std::min(empty_us, us);
+    return us;
+  });
+  print(
+      interleaved.figure(name, "us", "a call of an empty rule", {Aim::at_most, aim_us / empty_us}));
+}
+
+void measure_all() {
+  const auto lru = shipped("lru");
+  measure("policy_place_lru", [&] {
+    return cost_us([&] {
+      PlaceDecision decision;
+      must(lru->ask(place_facts(), decision).empty(), "lru places what fits");
+    });
+  });
+  for (const char* name : {"lru", "hot-cold", "deadline"}) {
+    const auto policy = shipped(name);
+    measure(std::string("policy_victim_") + name, [&] {
+      return cost_us([&] {
+               SpillDecision decision;
+               policy->ask(spill_facts(), decision);
+             }) /
+             static_cast<double>(batch);
+    });
+  }
+}
+
+}  // namespace
+}  // namespace pm::perf
+
+int main() { return pm::perf::main_of("perf_policy", &pm::perf::measure_all); }
