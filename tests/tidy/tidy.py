@@ -41,6 +41,7 @@ MAY_INCLUDE = {
     "core/config": [SDK],
     "core/plugin": [SDK, "core/observe"],
     "core/policy": [SDK, "core/catalog", "core/observe"],
+    "core/simulate": [SDK, "core/catalog", "core/observe", "core/policy"],
     "core/ledger": [SDK, "core/catalog", "core/observe", "core/plugin"],
     "core/mover": [SDK, "sdk/checksum", "core/catalog", "core/observe", "core/plugin"],
     "core/scrub": [SDK, "core/catalog", "core/ledger", "core/mover", "core/observe"],
