@@ -126,6 +126,8 @@ TEST(Trace, an_error_says_where_what_was_found_and_what_is_expected) {
   EXPECT_THAT(error("1,a,,get\n"), HasSubstr("t.csv:1: found \"\", expected a size"));
   EXPECT_THAT(error("time,id\n1,a\n"), HasSubstr("t.csv:1: found \"time,id\", expected a header"));
   EXPECT_THAT(error("1,a,1,get,5\n"), HasSubstr("expected time,id,size,op"));
+  EXPECT_THAT(error("18446744073,a,1\n"),
+              HasSubstr("found \"18446744073\", expected a time before"));
   EXPECT_THAT(error("99999999999999999999,a,1\n"), HasSubstr("expected a time"));
   EXPECT_THAT(error("1,a," + std::string(100, 'x')),
               HasSubstr("\"" + std::string(40, 'x') + "...\""));
