@@ -50,6 +50,9 @@ EngineOptions engine_options(const HostConfig& config) {
   options.quarantine_ms = config.recovery.quarantine_ms;
   const auto& [enabled, rate, interval_ms, first_after_ms] = config.scrub;
   options.scrub = {enabled, rate, interval_ms, first_after_ms};
+  const PolicyConfig& policy = config.policy;
+  options.policy = {policy.use, policy.shipped_directory.string(), policy.directory.string(),
+                    count(policy.workers), policy.look_ms};
   return options;
 }
 
@@ -104,7 +107,8 @@ Status Host::start_engine(const HostConfig& config, PluginSet& plugins,
     const TierConfig& tier = config.tiers[i];
     setups.push_back({tier.name, tier.number, tier.rank, tier.workers,
                       spill_target(config, i, is_durable), tiers_[i].get(), tier.plugin, tier.scrub,
-                      tier.call_ms_max, tier.failures_max, tier.probe_ms_min, tier.probe_ms_max});
+                      tier.call_ms_max, tier.failures_max, tier.probe_ms_min, tier.probe_ms_max,
+                      tier.high_watermark_percent, tier.low_watermark_percent});
   }
   auto engine =
       Engine::start(engine_options(config), repository_.front().get(), state_, std::move(setups),

@@ -36,6 +36,8 @@ class Host {
   Host& operator=(const Host&) = delete;
 
   // What GetConfig shows from now on. [thread-safe]
+  // Loads the policies anew; says in the log how that went.
+  void reload_policies() { engine_->reload_policies(); }
   void show_config(const HostConfig& config) { shown_config_.set(config); }
 
   // Makes the directories, opens the repository, creates the tiers, recovers and opens the

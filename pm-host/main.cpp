@@ -75,6 +75,7 @@ void reload(const Options& options, PluginSet& plugins, HostConfig& config, Host
     config.document.table()->set("log", *loaded.document.table()->find("log"));
     host.show_config(config);
   }
+  host.reload_policies();
   notify_service_manager("READY=1\n");
 }
 

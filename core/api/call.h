@@ -26,6 +26,7 @@ namespace pm::api {
 
 class Call;
 class Delivery;
+class PolicyDesk;
 class RepositoryReader;
 class StreamCall;
 class StreamHub;
@@ -73,6 +74,7 @@ struct Services {
   Turns& lineage_turns;  // Of those who search lineage for cycles.
   WatchHub& watch;
   scrub::Scrubber& scrubber;
+  PolicyDesk& policies;
   const HostFacts& host;
 };
 
@@ -155,6 +157,7 @@ class CommandCall final : public Call, private ledger::ReplyHandler {
   const catalog::Id& subject() const { return subject_; }
   // Before an error: takes back what the caller, who will not hear of it, cannot.
   void take_back(const catalog::Command& command) { services().ledger.submit(command); }
+  PolicyDesk& policies() const { return services().policies; }
   using Call::finish;
 
  private:

@@ -5,6 +5,7 @@
 
 #include "ids.h"
 #include "payload/manager/catalog/v1/catalog.pb.h"
+#include "policy_desk.h"
 
 namespace pm::api {
 
@@ -23,7 +24,7 @@ class CommitAndAllocateCall final : public Call {
     next.ticket = ledger::ticket_of(&next_part_);
     // While the journal writes the one on its thread, the other is done on this one.
     services().ledger.submit(commit);
-    services().ledger.submit(next);
+    services().policies.allocate(next);
     part_done();  // The one that this function held, so that the call outlives it.
   }
 

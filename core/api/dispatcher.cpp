@@ -27,13 +27,14 @@ extern "C" const std::uint8_t pm_contract_end[];
 namespace pm::api {
 
 Dispatcher::Dispatcher(ledger::Ledger& ledger, const TierTable& tiers,
-                       const pm_repository_t* repository, scrub::Scrubber& scrubber, HostFacts host)
+                       const pm_repository_t* repository, scrub::Scrubber& scrubber,
+                       PolicyDesk& policies, HostFacts host)
     : reader_(repository, ledger),
       lineage_turns_(reader_),
       watch_(ledger),
       host_(std::move(host)),
-      services_{ledger,   tiers,          calls_, reader_,  delivery_,
-                streams_, lineage_turns_, watch_, scrubber, host_} {
+      services_{ledger,         tiers,  calls_,   reader_,  delivery_, streams_,
+                lineage_turns_, watch_, scrubber, policies, host_} {
   ledger.on_stream_notice(
       [this](const catalog::StreamNotice& notice) { streams_.on_notice(notice); });
   engine_.engine_data = this;

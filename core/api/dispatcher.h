@@ -18,7 +18,7 @@ namespace pm::api {
 class Dispatcher {
  public:
   Dispatcher(ledger::Ledger& ledger, const TierTable& tiers, const pm_repository_t* repository,
-             scrub::Scrubber& scrubber, HostFacts host);
+             scrub::Scrubber& scrubber, PolicyDesk& policies, HostFacts host);
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 

@@ -13,6 +13,7 @@
 #include "core/plugin/host_services.h"
 #include "core/scrub/scrubber.h"
 #include "dispatcher.h"
+#include "policy_desk.h"
 #include "tier_table.h"
 
 namespace pm {
@@ -34,6 +35,22 @@ catalog::Limits limits_of(const EngineOptions& options) {
   limits.streams = {options.streams_max, options.consumer_groups_max};
   limits.quarantine_until_ns = ledger::monotonic_now_ns() + options.quarantine_ms * ms_ns;
   return limits;
+}
+
+void set_watermarks(const TierSetup& setup, catalog::TierFacts& tier) {
+  constexpr std::uint32_t all = 100;
+  if (tier.capacity_bytes == UINT64_MAX || setup.high_watermark_percent >= all) return;
+  const std::uint64_t hundredth = tier.capacity_bytes / all;
+  tier.high_watermark_bytes = hundredth * setup.high_watermark_percent;
+  tier.low_watermark_bytes = hundredth * setup.low_watermark_percent;
+}
+
+policy::ServiceOptions service_options(const PolicyOptions& options) {
+  policy::ServiceOptions service;
+  service.places = {options.shipped_directory, options.use, options.directory};
+  service.workers = options.workers;
+  service.look_ms = options.look_ms;
+  return service;
 }
 
 Result<std::vector<catalog::TierFacts>> facts_of(const std::vector<TierSetup>& tiers) {
@@ -58,6 +75,7 @@ Result<std::vector<catalog::TierFacts>> facts_of(const std::vector<TierSetup>& t
     tier.rank = setup.rank;
     tier.takes_uploads = takes_uploads(setup);
     tier.capacity_bytes = info.capacity_bytes;
+    set_watermarks(setup, tier);
     tier.granularity_bytes = info.charge_granularity_bytes;
     for (std::size_t index = 0; index < tiers.size(); ++index) {
       if (!setup.spill_to.empty() && tiers[index].name == setup.spill_to) {
@@ -114,6 +132,7 @@ class Engine::Parts {
     mover->cancel_moves();
     scrubber->begin_stop();
     dispatcher->end_streams();
+    policies->stop();  // Who waits for an answer gets the built-in rules'.
     ledger->stop(deadline_ns);
     scrubber->stop();
     // After what must not be kept waiting by a tier that hangs.
@@ -124,6 +143,8 @@ class Engine::Parts {
 
   api::TierTable tiers;
   ledger::TierNames names;
+  std::unique_ptr<api::PolicyDesk> desk;
+  std::unique_ptr<policy::Service> policies;
   std::unique_ptr<ledger::Ledger> ledger;
   std::unique_ptr<mover::Mover> mover;
   std::unique_ptr<scrub::Scrubber> scrubber;
@@ -153,8 +174,23 @@ Result<std::unique_ptr<Engine>> Engine::start(
     mover_tiers.push_back({setup.tier, setup.workers, setup.name, health_of(setup)});
     scrub_tiers.push_back({setup.name, setup.scrub});
   }
+  Parts* const raw = parts.get();
+  policy::ServiceOptions policies = service_options(options.policy);
+  policies.on_reloaded = [raw] { raw->desk->on_reloaded(); };
+  auto service = policy::Service::start(policies);
+  if (!service.ok()) {
+    return Status(service.status().code(), "policy: " + service.status().message());
+  }
+  parts->policies = std::move(*service);
+  std::vector<policy::TierFacts> policy_tiers;
+  for (std::size_t index = 0; index < facts->size(); ++index) {
+    const TierSetup& setup = parts->tiers.all()[index];
+    policy_tiers.push_back(policy::tier_facts(setup.name, setup.number, (*facts)[index]));
+  }
+  parts->desk = std::make_unique<api::PolicyDesk>(*parts->policies, std::move(policy_tiers));
   auto catalog =
       std::make_unique<catalog::Catalog>(limits_of(options), std::move(*facts), state.epoch);
+  catalog->use(parts->desk->in_use());
   const std::uint64_t began_ns = ledger::monotonic_now_ns();
   auto found = ledger::recover(repository, parts->names, plugins, trusted_tiers, *catalog);
   if (!found.ok()) return found.status();
@@ -163,7 +199,6 @@ Result<std::unique_ptr<Engine>> Engine::start(
                             " ms, " + std::to_string(found->gone.size()) + " copies gone, " +
                             std::to_string(found->bad.size()) + " bad");
 
-  Parts* const raw = parts.get();
   mover::MoverOptions mover;
   mover.now_ns = &ledger::monotonic_now_ns;
   mover.probe_generation = state.epoch << 40 | 1ULL << 39;  // The catalog counts from below.
@@ -176,10 +211,11 @@ Result<std::unique_ptr<Engine>> Engine::start(
   parts->ledger = std::make_unique<ledger::Ledger>(
       std::move(catalog), journal, repository, state.epoch, state.last_sequence, parts->names,
       [raw](catalog::Effect effect) { raw->mover->run(std::move(effect)); }, std::move(on_fatal));
+  parts->desk->serve(*parts->ledger);
   parts->scrubber = std::make_unique<scrub::Scrubber>(*parts->ledger, *parts->mover,
                                                       std::move(scrub_tiers), options.scrub);
-  parts->dispatcher = std::make_unique<api::Dispatcher>(*parts->ledger, parts->tiers, repository,
-                                                        *parts->scrubber, std::move(host));
+  parts->dispatcher = std::make_unique<api::Dispatcher>(
+      *parts->ledger, parts->tiers, repository, *parts->scrubber, *parts->desk, std::move(host));
   for (const catalog::Mounted& mounted : found->mounted) parts->ledger->submit(mounted);
   for (const catalog::CopyGone& gone : found->gone) parts->ledger->submit(gone);
   for (const catalog::CopyChecked& bad : found->bad) parts->ledger->submit(bad);
@@ -203,6 +239,10 @@ std::string Engine::under_way() const {
   const std::uint64_t ms = (ledger::monotonic_now_ns() - since_ns) / ms_ns;
   if (ms < least_ms) return words;
   return words + (words.empty() ? "" : ", ") + "repository for " + std::to_string(ms) + " ms";
+}
+
+void Engine::reload_policies() {
+  parts_->desk->reload([](const Status&) {});
 }
 
 void Engine::stop(std::uint64_t deadline_ns) { parts_->stop(deadline_ns); }

@@ -30,6 +30,19 @@ struct TierSetup {
   std::uint32_t failures_max = 5;       // Then it is out of service,
   std::uint64_t probe_ms_min = 1'000;   // and is tried out after this time,
   std::uint64_t probe_ms_max = 30'000;  // and ever later up to this one.
+
+  // When more of its capacity is taken, payloads leave until it is the low one; 100: never so.
+  std::uint32_t high_watermark_percent = 100;
+  std::uint32_t low_watermark_percent = 100;
+};
+
+// Where policies come from. Without any, the built-in rules decide.
+struct PolicyOptions {
+  std::vector<std::string> use;   // Names of policies that ship,
+  std::string shipped_directory;  // and where they are.
+  std::string directory;          // A deployment's own; empty: none.
+  std::uint32_t workers = 1;
+  std::uint64_t look_ms = 0;  // How often files are looked at for changes; 0: never.
 };
 
 // What the host knows of itself and tells operators.
@@ -67,6 +80,7 @@ struct EngineOptions {
   std::uint64_t orphan_grace_ms = 120'000;
   std::uint64_t quarantine_ms = 120'000;
   scrub::Options scrub;
+  PolicyOptions policy;
 };
 
 // What opening the repository says.
@@ -110,6 +124,10 @@ class Engine {
   // drained before, and are stopped after. [control-thread]
   // Does not return while a call of a plugin hangs; then what was to be flushed has been.
   void stop(std::uint64_t deadline_ns);
+
+  // Loads the policies anew, on another thread; what stands in the way of that is logged, and the
+  // old ones stay then. [thread-safe]
+  void reload_policies();
 
   // Which calls of plugins have been under way for a second, in words; empty: none. [thread-safe]
   std::string under_way() const;

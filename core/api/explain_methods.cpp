@@ -5,6 +5,7 @@
 #include "ids.h"
 #include "methods.h"
 #include "payload/manager/admin/v1/inspect.pb.h"
+#include "policy_desk.h"
 #include "times.h"
 
 // Explain: why a payload is where it is.
@@ -31,13 +32,17 @@ void fill_copies(const TierTable& tiers, const Explanation& explanation,
   }
 }
 
+std::string rule_of(const PolicyDesk& policies, const catalog::Event& event) {
+  if (event.rule != 0) return policies.rule_name(event.rule);
+  return event.cause == catalog::Cause::request ? "request" : "default";
+}
+
 void fill_decision(const TierTable& tiers, const catalog::Event& event, wire::Decision& decision) {
   const bool refused = event.kind == catalog::EventKind::refused;
   set_time(event.wall_ns, *decision.mutable_time());
   decision.set_kind(decision_kind(tiers, event));
   decision.set_from(tiers.name(event.from));
   decision.set_to(tiers.name(refused ? event.target : event.tier));
-  decision.set_rule(event.cause == catalog::Cause::request ? "request" : "default");
   decision.set_words(decision_words(tiers, event));
 }
 
@@ -46,7 +51,8 @@ struct Explained {
   std::vector<ledger::Change> history;
 };
 
-void respond(const Invocation& invocation, const TierTable& tiers, const Explained& explained) {
+void respond(const Invocation& invocation, const TierTable& tiers, const PolicyDesk& policies,
+             const Explained& explained) {
   wire::ExplainResponse response;
   const catalog::View& view = explained.explanation.view;
   const Status located = tiers.describe(view, *response.mutable_payload_descriptor());
@@ -58,7 +64,9 @@ void respond(const Invocation& invocation, const TierTable& tiers, const Explain
     response.add_facts("Its tier cannot say where it is: " + located.message() + ".");
   }
   for (const ledger::Change& change : explained.history) {
-    fill_decision(tiers, change.event, *response.add_decisions());
+    wire::Decision& decision = *response.add_decisions();
+    fill_decision(tiers, change.event, decision);
+    decision.set_rule(rule_of(policies, change.event));
   }
   reply_message(invocation, response);
 }
@@ -82,11 +90,11 @@ void explain(const Services& services, const Invocation& invocation) {
   if (!explained.history.empty()) lsn = std::max(lsn, explained.history.front().lsn);
   services.ledger.when_durable(
       lsn, [invocation = kept(invocation), id, reason, explained = std::move(explained),
-            &tiers = services.tiers](bool durable) {
+            &tiers = services.tiers, &policies = services.policies](bool durable) {
         const ErrorFacts facts{{"payload", to_text(id)}};
         if (!durable) return reply_error(invocation, catalog::Reason::shutting_down, facts);
         if (reason != catalog::Reason::none) return reply_error(invocation, reason, facts);
-        respond(invocation, tiers, explained);
+        respond(invocation, tiers, policies, explained);
       });
 }
 

@@ -179,6 +179,11 @@ std::string move_words(const TierTable& tiers, const Event& event) {
   if (event.cause == Cause::fault) {
     return "a copy was found to be bad or gone, and another one took its place";
   }
+  if (event.cause == Cause::policy) {
+    if (event.from == event.tier) return "a policy wanted a second copy of it";
+    return "a policy moved it from " + tier_text(tiers, event.from) + " to " +
+           tier_text(tiers, event.tier);
+  }
   if (event.from == event.tier) return "a request gave up its slower copies";
   return "a request, or a lease with min_tier, moved it from " + tier_text(tiers, event.from) +
          " to " + tier_text(tiers, event.tier);
@@ -187,6 +192,7 @@ std::string move_words(const TierTable& tiers, const Event& event) {
 // Why it was to be moved.
 const char* mover_words(Cause cause) {
   if (cause == Cause::scrub) return "in place of a bad copy";
+  if (cause == Cause::policy) return "by a policy";
   return cause == Cause::room ? "to make room" : "by request";
 }
 
@@ -232,13 +238,16 @@ const char* decision_kind(const TierTable& tiers, const Event& event) {
   if (event.cause == Cause::scrub) {
     return event.why != catalog::Reason::none ? "drop" : "repair";
   }
+  if (event.cause == Cause::policy && event.from == event.tier) return "copy";
   if (event.cause == Cause::fault || event.from == event.tier) return "drop";
   return is_faster(tiers, event.tier, event.from) ? "promote" : "spill";
 }
 
 std::string decision_words(const TierTable& tiers, const Event& event) {
   switch (event.kind) {
-    case EventKind::allocated: return "a request asked for " + tier_text(tiers, event.tier);
+    case EventKind::allocated:
+      return (event.rule != 0 ? "a policy chose " : "a request asked for ") +
+             tier_text(tiers, event.tier);
     case EventKind::committed: return "a request published what was written";
     case EventKind::moved: return move_words(tiers, event);
     case EventKind::evicted: return evict_words(tiers, event);
@@ -247,7 +256,9 @@ std::string decision_words(const TierTable& tiers, const Event& event) {
     case EventKind::lost:
       return event.cause == Cause::scrub ? "a scrub found that its last good copy is bad or gone"
                                          : "its last copy was found to be bad or gone";
-    case EventKind::updated: return "a request changed its labels or its pin";
+    case EventKind::updated:
+      return event.cause == Cause::policy ? "a policy lets it live longer"
+                                          : "a request changed its labels or its pin";
     case EventKind::refused:
       return std::string(mover_words(event.cause)) + " it was to be moved to " +
              tier_text(tiers, event.target) + ", which was not done: " + reason_text(event.why);

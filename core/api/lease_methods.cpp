@@ -8,6 +8,7 @@
 #include "ids.h"
 #include "methods.h"
 #include "payload/manager/runtime/v1/lease.pb.h"
+#include "policy_desk.h"
 #include "times.h"
 
 // Leases.
@@ -35,6 +36,7 @@ void respond_lease(CommandCall& call, const catalog::Reply& reply) {
   response.mutable_lease_id()->set_value(reply.lease.bytes.data(), reply.lease.bytes.size());
   set_time(reply.lease_expires_at_ns, *response.mutable_lease_expires_at());
   response.set_lease_duration_ms(reply.lease_duration_ns / ms_ns);
+  if (!reply.is_repeat) call.policies().note_read(reply.view);
   call.finish(response);
 }
 

@@ -60,6 +60,8 @@ Method find_method(std::string_view name) {
       {"/payload.manager.services.v1.PayloadAdminService/Explain", &explain},
       {"/payload.manager.services.v1.PayloadAdminService/Scrub", &scrub},
       {"/payload.manager.services.v1.PayloadAdminService/GetScrub", &get_scrub},
+      {"/payload.manager.services.v1.PayloadAdminService/GetPolicies", &get_policies},
+      {"/payload.manager.services.v1.PayloadAdminService/ReloadPolicies", &reload_policies},
       {"/payload.manager.services.v1.PayloadCatalogService/Watch", &watch},
   };
   const auto found = methods.find(name);
@@ -116,6 +118,13 @@ void respond_empty(CommandCall& call, const catalog::Reply&) {
 std::uint32_t caller_uid(const Invocation& invocation) {
   const pm_principal_t* principal = invocation.info->principal;
   return principal != nullptr ? principal->uid : PM_NOBODY;
+}
+
+std::string caller_name(const Invocation& invocation) {
+  const pm_principal_t* principal = invocation.info->principal;
+  if (principal == nullptr) return "anonymous";
+  if (principal->tls_subject != nullptr) return principal->tls_subject;
+  return principal->uid == PM_NOBODY ? "anonymous" : "uid:" + std::to_string(principal->uid);
 }
 
 }  // namespace pm::api

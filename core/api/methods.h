@@ -36,6 +36,8 @@ inline constexpr std::uint64_t duration_ms_max = 100ULL * 365 * 24 * 3600 * 1000
 
 // The uid of the caller; PM_NOBODY when unknown.
 std::uint32_t caller_uid(const Invocation& invocation);
+// The subject of the caller's certificate, else "uid:1000"; "anonymous" when nothing is known.
+std::string caller_name(const Invocation& invocation);
 
 // payload_methods.cpp
 void allocate_payload(const Services& services, const Invocation& invocation);
@@ -96,6 +98,9 @@ void get_config(const Services& services, const Invocation& invocation);
 // scrub_methods.cpp
 void scrub(const Services& services, const Invocation& invocation);
 void get_scrub(const Services& services, const Invocation& invocation);
+// policy_methods.cpp
+void get_policies(const Services& services, const Invocation& invocation);
+void reload_policies(const Services& services, const Invocation& invocation);
 // explain_methods.cpp
 void explain(const Services& services, const Invocation& invocation);
 

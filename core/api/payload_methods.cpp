@@ -6,6 +6,7 @@
 #include "labels.h"
 #include "methods.h"
 #include "payload/manager/catalog/v1/catalog.pb.h"
+#include "policy_desk.h"
 
 // Allocate, commit, import, delete.
 
@@ -110,11 +111,12 @@ bool read_retention(const Services& services, const Invocation& invocation,
 // Replies and returns false when the request is wrong.
 bool read_allocation(const Services& services, const Invocation& invocation,
                      const wire::AllocatePayloadRequest& request, catalog::Allocate& command) {
-  if (request.preferred_tier() == core::TIER_UNSPECIFIED) {
+  if (request.preferred_tier() != core::TIER_UNSPECIFIED) {
+    if (!read_tier(services, invocation, request.preferred_tier(), command.tier)) return false;
+  } else if (!services.policies.chooses_tiers()) {
     reply_error(invocation, catalog::Reason::tier_unspecified);
     return false;
   }
-  if (!read_tier(services, invocation, request.preferred_tier(), command.tier)) return false;
   if (!read_retention(services, invocation, request, command.retention)) return false;
   constexpr std::uint64_t ms_ns = 1'000'000;
   if (request.ttl_ms() > duration_ms_max) {
@@ -136,6 +138,7 @@ bool read_allocation(const Services& services, const Invocation& invocation,
   command.layout = request.layout() == wire::MEMORY_LAYOUT_SLAB ? catalog::Layout::slab
                                                                 : catalog::Layout::segment;
   command.owner_uid = caller_uid(invocation);
+  command.owner = caller_name(invocation);
   return true;
 }
 
@@ -149,7 +152,9 @@ void allocate_payload(const Services& services, const Invocation& invocation) {
   command.request = request_key(invocation, request.request_id(), request);
   command.deadline_ns = wait_deadline_ns(invocation);
   const auto respond = command.request.given ? &respond_allocated<true> : &respond_allocated<false>;
-  submit(services, invocation, command, respond, command.id);
+  auto* call = new CommandCall(services, invocation, respond, command.id);
+  command.ticket = call->ticket();
+  services.policies.allocate(std::move(command));
 }
 
 void commit_payload(const Services& services, const Invocation& invocation) {

@@ -130,9 +130,11 @@ constexpr ReasonText reason_texts[] = {
     // watch_too_old
     {Code::out_of_range, "WATCH_TOO_OLD",
      "changes after the resume token are no longer remembered; list again, and watch anew"},
+    // not_admitted
+    {Code::resource_exhausted, "NOT_ADMITTED", "a policy of this host refuses the allocation"},
 };
 static_assert(std::size(reason_texts) ==
-              static_cast<std::size_t>(catalog::Reason::watch_too_old) + 1);
+              static_cast<std::size_t>(catalog::Reason::not_admitted) + 1);
 
 // In the order of RequestFault.
 constexpr ReasonText fault_texts[] = {

@@ -9,7 +9,10 @@
 namespace pm::catalog {
 
 Catalog::Catalog(const Limits& limits, std::vector<TierFacts> tiers, std::uint64_t epoch)
-    : limits_(limits), streams_(limits.streams, epoch), generation_(epoch << 40) {
+    : limits_(limits),
+      streams_(limits.streams, epoch),
+      scores_(tiers.size()),
+      generation_(epoch << 40) {
   tiers_.resize(tiers.size());
   for (std::size_t index = 0; index < tiers.size(); ++index) tiers_[index].facts = tiers[index];
 }
@@ -17,6 +20,7 @@ Catalog::Catalog(const Limits& limits, std::vector<TierFacts> tiers, std::uint64
 void Catalog::apply(const Command& command, const Clocks& now, Changes& changes) {
   now_ = now;
   changes_ = &changes;
+  rule_ = 0;
   std::visit([this](const auto& alternative) { on(alternative); }, command);
   changes_ = nullptr;
 }
@@ -148,6 +152,7 @@ void Catalog::record_payload(Slot slot) {
   record.checksum = checksum_of(slot);
   record.retention = payload.retention;
   if (payload.has_extras) record.additions = additions_of(slot);
+  if (payload.owner != no_slot) record.owner = owners_[payload.owner].name;
   each_copy(payload, [&](const Copy& copy) {
     const bool bad = copy.bad && !is_planted(Mutant::bad_copy_is_not_recorded);
     record.copies.push_back({copy.tier, copy.generation, bad, copy.cookie.unpack()});
@@ -223,6 +228,8 @@ void Catalog::on(const Tick&) {
     things += labels_of(slot);
     if (payloads_[slot].phase == Phase::allocated) {
       give_up(slot);
+    } else if (payloads_[slot].asks_retain) {
+      ask_retain(slot);
     } else {
       erase(slot, 0, EventKind::expired);
     }

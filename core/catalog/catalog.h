@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "command.h"
+#include "counts.h"
 #include "explain.h"
 #include "hash_table.h"
 #include "label_index.h"
 #include "list_walk.h"
 #include "ordered_index.h"
 #include "payload.h"
+#include "score_index.h"
 #include "size_index.h"
 #include "slots.h"
 #include "stream_table.h"
@@ -27,6 +29,9 @@ struct TierFacts {
   std::uint64_t granularity_bytes = 1;
   TierIndex spill_to = no_tier;  // Where its victims go; no_tier: nowhere.
   bool takes_uploads = false;    // Clients put objects there from outside, and import them.
+  // When more than the first is taken, payloads leave until it is no more than the second.
+  std::uint64_t high_watermark_bytes = UINT64_MAX;
+  std::uint64_t low_watermark_bytes = UINT64_MAX;
 };
 
 struct Limits {
@@ -47,29 +52,6 @@ struct Limits {
   StreamLimits streams;
 };
 
-// One tier's numbers, as Stats shows them.
-struct TierCounts {
-  std::uint64_t payloads = 0;       // Shown there.
-  std::uint64_t payload_bytes = 0;  // Their sizes.
-  std::uint64_t copies = 0;         // Also those being made or removed.
-  std::uint64_t charged_bytes = 0;  // Of every copy.
-  bool failed = false;
-  std::uint64_t bad_copies = 0;        // Of those: found to be bad, and not replaced yet.
-  std::uint64_t bad_copies_found = 0;  // In this life.
-  bool degraded = false;               // Takes nothing until it works again,
-  std::string why;                     // for this reason.
-};
-
-struct Counts {
-  std::vector<TierCounts> tiers;
-  std::uint64_t lost = 0;
-  std::uint64_t leases = 0;
-  std::uint64_t operations = 0;
-  std::uint64_t uncommitted = 0;  // Being written.
-  std::uint64_t pinned = 0;
-  std::uint64_t streams = 0;
-};
-
 // The state machine: payloads, copies, leases and those who wait. Plain data and one function that
 // changes it, apply(). It has no I/O, no clock, no lock and no randomness: the same commands give
 // the same state. Its owner serialises the calls. No call does more than O(log n) work for each of
@@ -81,6 +63,9 @@ class Catalog {
 
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
+
+  // Who decides from the start on. Before restore().
+  void use(const PolicyInUse& policy);
 
   // What an earlier life recorded. Before the first apply(), and end_restore() behind the last.
   void restore(const PayloadRecord& record);
@@ -128,6 +113,14 @@ class Catalog {
                    const Clocks& now, std::vector<LeaseView>& leases) const;
   void list_leases(const std::string& holder, std::uint32_t count, OrderedIndex::Entry& after,
                    const Clocks& now, std::vector<LeaseView>& leases) const;
+  // What policies are told. Of a tier's victims, those that can leave, at most `count`.
+  void look_at_victims(TierIndex tier, std::uint32_t count, const Clocks& now,
+                       SpillLook& look) const;
+  bool look_at_first_victim(TierIndex tier, const Clocks& now, Candidate& victim) const;
+  // False: it is not there, or not committed.
+  bool look_at(const Id& id, const Clocks& now, Candidate& payload) const;
+  std::vector<TierLoad> loads() const;
+  Usage usage_of(const std::string& owner) const;
   const StreamTable& streams() const { return streams_; }
   Described describe(const Id& id, const Clocks& now) const;
   LineageNeeds lineage_needs(const Id& child, const LineageEdges& edges, const Clocks& now) const;
@@ -162,8 +155,10 @@ class Catalog {
     bool eviction = false;     // Started by the catalog to make room.
     bool import = false;       // A seal of what was uploaded.
     bool repair = false;       // A move that makes a good copy in place of a bad one.
+    bool copies = false;       // A move that gives up nothing.
     Layout layout = Layout::segment;
     std::uint8_t attempts = 0;
+    std::uint16_t rule = 0;  // Who wanted it; see Event.
     std::uint32_t owner_uid = 0;
     Slot payload = no_slot;  // no_slot: deleted meanwhile.
     Slot hash_next = no_slot;
@@ -209,6 +204,14 @@ class Catalog {
     std::uint64_t waiting_bytes = 0;
     OrderedIndex listed;  // order -> payload
     Victims victims;
+    // Giving up room ahead of need, from the high watermark down to the low one.
+    bool is_relieved = false;
+    std::uint32_t evictions = 0;        // Under way.
+    std::uint64_t relief_after_ns = 0;  // Not before; monotonic.
+    // Of the policy.
+    std::uint64_t question = 0;         // That it was asked; 0: none.
+    std::uint32_t answers_in_vain = 0;  // In a row.
+    bool decides_itself = false;        // It is not asked now.
   };
 
   // apply.cpp: dispatch, request ids, replies
@@ -236,6 +239,9 @@ class Catalog {
   void on(const TierHealth& report);
   void on(const UpdateLabels& command);
   void on(const IndexSizes& command);
+  void on(const PolicyInUse& policy);
+  void on(const Evict& answer);
+  void on(const Retain& answer);
   void on(const Tick& tick);
   void on(const Shutdown& shutdown);
   // stream_commands.cpp
@@ -269,13 +275,36 @@ class Catalog {
   bool is_slower(TierIndex tier, TierIndex than) const;
   const Copy* other_home(const Payload& payload, const Copy& copy) const;
   EvictionPlan plan_eviction(const Payload& payload, const Copy& copy) const;
-  bool evict(Slot payload, TierIndex tier);
+  EvictionPlan plan_choice(const Payload& payload, const Copy& copy, TierIndex target) const;
+  bool evict(Slot payload, TierIndex tier, TierIndex target = no_tier);
+  bool drop_for_room(Slot payload, std::uint64_t generation);
+  std::uint64_t staying_bytes(TierIndex tier) const;
+  std::uint64_t wanted_bytes(TierIndex tier) const;
+  void relieve(TierIndex tier);
+  void note_failed_eviction(TierIndex tier);
+  bool leaves_ahead(Slot payload, TierIndex tier) const;
   void pump(TierIndex tier);
   void leave_queue(Slot operation);
   void give_back(TierIndex tier, std::uint64_t bytes);
   void fail_tier(TierIndex tier);
   Reason service_obstacle(TierIndex tier) const;
   TierIndex in_service(TierIndex target) const;
+
+  // asking.cpp: policies
+  Room ask_for_room(TierIndex tier);
+  bool evict_chosen(TierIndex tier, const SpillChoice& choice);
+  void make_second_copy(Slot payload);
+  void ask_retain(Slot payload);
+  Candidate candidate_of(Slot payload, const Copy& copy, const Clocks& now) const;
+  // Calls visit(payload) until it says false.
+  template <typename Visit>
+  void visit_victims(TierIndex tier, Visit visit) const;
+
+  // owners.cpp
+  void take_owner(Slot payload, const std::string& name);
+  void leave_owner(Slot payload);
+  void charge_owner(const Payload& payload, TierIndex tier, std::uint64_t bytes);
+  void release_owner(const Payload& payload, TierIndex tier, std::uint64_t bytes);
 
   // copies.cpp: copies, indexes
   Copy* find_copy(Payload& payload, std::uint64_t generation);
@@ -410,6 +439,11 @@ class Catalog {
   Slots<Operation> operations_;
   std::unordered_map<Ticket, Slot> operation_by_ticket_;  // At most waiters_max.
 
+  Slots<Owner> owners_;
+  HashTable<Owner> owner_by_name_{owners_};
+  // Of allocations that a second copy is made of once they are committed: where.
+  std::unordered_map<Slot, TierIndex> copy_to_;
+
   // Of allocations without a time to live: when they are given up, in monotonic time.
   std::unordered_map<Slot, std::uint64_t> give_up_ns_;
 
@@ -427,6 +461,11 @@ class Catalog {
   std::uint64_t pinned_count_ = 0;
   StreamTable streams_;
 
+  PolicyInUse policy_;
+  ScoreIndex scores_;
+  ReadClock reads_;
+  std::uint64_t question_number_ = 0;
+
   std::uint64_t generation_;
   std::uint64_t order_ = 0;
   std::uint64_t lsn_ = restored_lsn;
@@ -443,6 +482,7 @@ class Catalog {
   // Of the apply() under way.
   Clocks now_;
   Changes* changes_ = nullptr;
+  std::uint16_t rule_ = 0;  // Who wants what is being done.
 };
 
 }  // namespace pm::catalog

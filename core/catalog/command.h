@@ -7,13 +7,16 @@
 #include <variant>
 #include <vector>
 
+#include "candidate.h"
 #include "copy_check.h"
 #include "documents.h"
 #include "event.h"
 #include "extras.h"
 #include "health.h"
+#include "object.h"
 #include "payload.h"
 #include "reason.h"
+#include "reply.h"
 #include "stream.h"
 
 // Everything that goes into the catalog and comes out of it. Plain data.
@@ -52,6 +55,9 @@ struct Allocate {
   std::uint64_t deadline_ns = 0;         // Monotonic; until then it waits for room. 0: the default.
   bool only_if_free = false;             // Refused unless there is room now; nothing leaves for it.
   std::shared_ptr<const Labels> labels;  // Null: none.
+  std::string owner;                     // Whose it is; empty: it is not said.
+  TierIndex copy_to = no_tier;           // Where a second copy is made once it is committed.
+  std::uint16_t rule = 0;                // Who chose the tier; see Event.
 };
 
 // The checksum that a client wants to be kept: with a value the bytes must have it, else it is
@@ -107,7 +113,8 @@ struct Promote {
   TierIndex tier = no_tier;
   bool best_effort = false;
   bool drop_source = false;
-  bool only_up = false;  // Done when it is as fast already; nothing is moved down.
+  bool only_up = false;    // Done when it is as fast already; nothing is moved down.
+  std::uint16_t rule = 0;  // Who decided it; see Event.
   Layout layout = Layout::segment;
   std::uint32_t owner_uid = 0;
   std::uint64_t deadline_ns = 0;
@@ -231,22 +238,6 @@ struct CommitOffset {
 
 // ---- reports from outside ----
 
-// A copy, as a tier is asked for it.
-struct Object {
-  TierIndex tier = no_tier;
-  Id payload;
-  std::uint64_t generation = 0;
-  Cookie cookie;
-  std::uint64_t length = 0;
-};
-
-// A code of the C ABI (0 is ok) with its words.
-struct Outcome {
-  std::int32_t code = 0;
-  std::string message;
-  bool ok() const { return code == 0; }
-};
-
 struct Allocated {
   Slot operation = no_slot;
   Outcome outcome;
@@ -305,92 +296,10 @@ using Command =
                  ReleaseLease, UpdateLabels, Cancel, Allocated, Sealed, Moved, Removed, Found,
                  CopyGone, Mounted, IndexSizes, Tick, Shutdown, Import, CreateStream, DeleteStream,
                  AppendToStream, CommitOffset, UpdateMetadata, AppendMetadataEvent, AddLineage,
-                 CheckCopy, CopyChecked, TierHealth>;
+                 CheckCopy, CopyChecked, TierHealth, PolicyInUse, Evict, Retain>;
 
 // What earlier lives left is durable: it has this LSN, and new records have higher ones.
 inline constexpr std::uint64_t restored_lsn = 1;
-
-// ---- replies ----
-
-// A payload as a caller sees it.
-struct View {
-  Id id;
-  std::uint64_t size_bytes = 0;
-  std::uint64_t revision = 0;
-  std::int64_t created_at_ns = 0;
-  std::int64_t expires_at_ns = 0;
-  std::uint64_t order = 0;
-  std::uint32_t leases = 0;
-  Phase phase = Phase::allocating;
-  bool spilling = false;
-  bool durable = false;  // The copy shown survives loss of power.
-  Retention retention;
-  TierIndex tier = no_tier;      // Of the copy shown; of a lost payload, no_tier.
-  TierIndex bad_tier = no_tier;  // Of a lost payload: where what is left of it is kept.
-  std::uint64_t generation = 0;  // 0: no copy is shown.
-  Cookie cookie;
-  Checksum checksum;
-  Additions additions;
-};
-
-// A lease as a list shows it.
-struct LeaseView {
-  Id id;
-  Id payload;
-  TierIndex tier = no_tier;
-  std::string holder;
-  std::int64_t expires_at_ns = 0;  // Wall time, for people.
-};
-
-// A copy whose bytes can be read and held against their checksum.
-struct CopyToCheck {
-  Object object;
-  Checksum checksum;        // Of kind none: not known.
-  std::uint64_t order = 0;  // Of its payload.
-  bool bad = false;         // It was found to be bad before.
-};
-
-// A payload in a list.
-struct Listed {
-  View view;
-  std::uint64_t lsn = 0;  // What must be durable before it may be shown.
-};
-
-// How much is said about a payload.
-struct Described {
-  Reason reason = Reason::none;
-  bool has_metadata = false;
-  std::uint32_t metadata_events = 0;
-  std::uint64_t lsn = 0;       // What must be durable before it can be read.
-  std::uint64_t seen_lsn = 0;  // For a command that builds on it.
-};
-
-// What must be looked up before edges are added.
-struct LineageNeeds {
-  bool edges = false;          // Which edges the child has.
-  bool search = false;         // Whether a parent was made from the child.
-  std::uint64_t lsn = 0;       // What must be durable before it can be read.
-  std::uint64_t seen_lsn = 0;  // For the command that builds on it.
-};
-
-struct Reply {
-  Ticket ticket = 0;
-  Reason reason = Reason::none;
-  std::int32_t storage_code = 0;  // With storage_error: the tier's.
-  std::string message;            // With storage_error: the tier's words.
-  bool has_view = false;
-  View view;
-  Id lease;
-  std::uint64_t lease_duration_ns = 0;
-  std::int64_t lease_expires_at_ns = 0;  // Wall time, for people; the lease counts monotonic.
-  std::uint64_t range_offset_bytes = 0;  // Of what was leased.
-  std::uint64_t range_length_bytes = 0;  // 0: all from there on.
-  std::uint64_t first_number = 0;  // What was counted: offsets of a stream, an event's number.
-  std::uint64_t last_number = 0;
-  std::int64_t at_ns = 0;  // Wall time of what was done.
-  bool is_repeat = false;  // Nothing was done now: the request was answered before.
-  std::uint64_t lsn = 0;   // What must be durable before the reply may leave. 0: nothing.
-};
 
 // ---- records: what the repository keeps ----
 
@@ -414,6 +323,7 @@ struct PayloadRecord {
   Retention retention;
   std::vector<CopyRecord> copies;  // The good ones first; of a lost payload, none is good.
   Additions additions;
+  std::string owner;
 };
 
 // What a request was answered, so that its repeat is answered the same.
@@ -472,22 +382,26 @@ struct RemoveEffect {
 
 using Effect = std::variant<AllocateEffect, SealEffect, MoveEffect, RemoveEffect>;
 
+using Question = std::variant<SpillWanted, RetainWanted>;
+
 // What one command came to. Cleared and used again by its owner.
 struct Changes {
   std::vector<Reply> replies;
   std::vector<Record> records;  // One atomic group, under `lsn`.
   std::vector<Effect> effects;
   std::vector<StreamNotice> stream_notices;
-  std::vector<Event> events;  // In the order in which they happened.
-  std::uint64_t lsn = 0;      // 0 when there are no records.
-  bool power = false;         // The group must survive loss of power, else only of the process.
-  bool more = false;          // A Tick left something for the next one.
+  std::vector<Question> questions;  // For policies.
+  std::vector<Event> events;        // In the order in which they happened.
+  std::uint64_t lsn = 0;            // 0 when there are no records.
+  bool power = false;  // The group must survive loss of power, else only of the process.
+  bool more = false;   // A Tick left something for the next one.
 
   void clear() {
     replies.clear();
     records.clear();
     effects.clear();
     stream_notices.clear();
+    questions.clear();
     events.clear();
     lsn = 0;
     power = false;

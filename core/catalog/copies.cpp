@@ -66,6 +66,7 @@ bool Catalog::survives_power(TierIndex tier) const {
 
 void Catalog::add_copy(Payload& payload, Copy copy) {
   ++tiers_[copy.tier].copies;
+  charge_owner(payload, copy.tier, charge(copy.tier, payload.size_bytes));
   if (payload.first.generation == 0) {
     payload.first = std::move(copy);
     return;
@@ -92,6 +93,7 @@ void Catalog::drop_copy(Slot slot, std::uint64_t generation) {
     ++holds;
   }
   leave_victims(slot);
+  release_owner(payload, object.tier, charge(object.tier, object.length));
   if (copy->bad) --tiers_[copy->tier].bad_copies;
   if (copy == &payload.first) {
     payload.first = Copy{};
@@ -234,7 +236,9 @@ void Catalog::leave_tier_list(Slot slot) {
 
 void Catalog::leave_victims(Slot slot) {
   const Payload& payload = payloads_[slot];
-  if (payload.victim) tiers_[payload.listed].victims.remove(payloads_, slot);
+  if (!payload.victim) return;
+  tiers_[payload.listed].victims.remove(payloads_, slot);
+  scores_.remove(payload.listed, slot);
 }
 
 // Only payloads that may leave stand among the victims, so none of them blocks the others. Joining
@@ -248,13 +252,15 @@ void Catalog::join_victims(Slot slot) {
     return;
   }
   tiers_[payload.listed].victims.push_back(payloads_, slot);
+  scores_.add(payload.listed, slot, payload.retention.priority, reads_.frequency(payload.history),
+              payload.size_bytes);
 }
 
 // When its life ends by itself: 0 never. Nothing ends while the tier is at work on an allocation.
 std::int64_t Catalog::due_wall_ns(const Payload& payload) const {
   if (payload.phase == Phase::allocating) return 0;
   if (payload.phase == Phase::allocated && payload.operation != no_slot) return 0;
-  return payload.expires_at_ns;
+  return payload.expires_at_ns - (payload.asks_retain ? retain_ahead_ns : 0);
 }
 
 // When it is given up unless it is committed; 0: by its time to live, if ever. Allocations die with
@@ -267,6 +273,9 @@ std::uint64_t Catalog::give_up_mono_ns(Slot slot) const {
 }
 
 void Catalog::index_due(Slot slot) {
+  Payload& payload = payloads_[slot];
+  payload.asks_retain = policy_.asks_retain && payload.phase == Phase::committed &&
+                        payload.expires_at_ns > now_.wall_ns + retain_ahead_ns;
   const std::int64_t due = due_wall_ns(payloads_[slot]);
   if (due != 0) payload_due_.insert(static_cast<std::uint64_t>(due), slot);
   if (const std::uint64_t end = give_up_mono_ns(slot)) give_up_due_.insert(end, slot);
@@ -306,6 +315,7 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns, EventKind told) {
   }
   unindex_due(slot);
   give_up_ns_.erase(slot);
+  copy_to_.erase(slot);
   if (payload.phase == Phase::lost) lost_.remove(payload.order, slot);
   unlist(slot);
   std::uint64_t read = 0;
@@ -313,6 +323,7 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns, EventKind told) {
     Operation& operation = operations_[payload.operation];
     operation.payload = no_slot;
     read = operation.source_generation;
+    release_owner(payload, operation.tier, operation.room_bytes);
     // Its source leaves with the other copies now, and is counted once.
     if (operation.leaving_bytes != 0 && !is_planted(Mutant::leaving_source_counts_twice)) {
       tiers_[operation.source_tier].leaving_bytes -= operation.leaving_bytes;
@@ -322,6 +333,7 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns, EventKind told) {
   each_copy(payload, [&](const Copy& copy) {
     if (survives_power(copy.tier)) changes_->power = true;
     if (copy.bad) --tiers_[copy.tier].bad_copies;
+    release_owner(payload, copy.tier, charge(copy.tier, payload.size_bytes));
     doom(object_of(payload, copy), copy.leases + (copy.generation == read ? 1 : 0), copy.checks,
          not_before_ns);
   });
@@ -330,6 +342,7 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns, EventKind told) {
     if (additions_of(slot).pinned) --pinned_count_;
     drop_extras(slot);
   }
+  leave_owner(slot);
   payload_by_id_.remove(slot);
   payloads_.remove(slot);
 }

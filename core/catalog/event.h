@@ -26,10 +26,11 @@ enum class EventKind : std::uint8_t {
 // Who decided it.
 enum class Cause : std::uint8_t {
   request,
-  room,   // The built-in rule, as a tier was full.
-  time,   // The built-in rule, as a time ended.
-  fault,  // A copy was found to be bad or gone.
-  scrub,  // The bytes of a copy were read and held against their checksum.
+  room,    // The built-in rule, as a tier was full.
+  time,    // The built-in rule, as a time ended.
+  fault,   // A copy was found to be bad or gone.
+  scrub,   // The bytes of a copy were read and held against their checksum.
+  policy,  // A rule wanted it: `rule`.
 };
 
 struct Event {
@@ -40,6 +41,8 @@ struct Event {
   TierIndex tier = no_tier;    // Where the payload is shown now; no_tier: nowhere.
   TierIndex from = no_tier;    // Where it was shown before.
   TierIndex target = no_tier;  // Of refused: where it was to go, if that is known.
+  // The rule of a policy that decided it, by a number that whoever asked it gave; 0: none did.
+  std::uint16_t rule = 0;
   Id id;
   std::uint64_t revision = 0;
   std::uint64_t size_bytes = 0;

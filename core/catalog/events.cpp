@@ -16,11 +16,13 @@ void Catalog::tell(EventKind kind, Cause cause, Slot slot, TierIndex from) {
   event.revision = payload.revision;
   event.size_bytes = payload.size_bytes;
   event.wall_ns = now_.wall_ns;
+  event.rule = rule_;
 }
 
 // Who wanted a move.
 Cause Catalog::cause_of(const Operation& operation) {
   if (operation.repair) return Cause::scrub;
+  if (operation.copies || (operation.rule != 0 && !operation.eviction)) return Cause::policy;
   return operation.eviction ? Cause::room : Cause::request;
 }
 

@@ -28,6 +28,7 @@ std::uint64_t Catalog::shorten(Slot slot, std::uint64_t length) {
   const TierIndex tier = payload.first.tier;
   const std::uint64_t freed_bytes = charge(tier, payload.size_bytes) - charge(tier, length);
   unlist(slot);
+  release_owner(payload, tier, freed_bytes);
   payload.size_bytes = length;
   relist(slot);
   return freed_bytes;

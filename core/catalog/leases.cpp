@@ -62,6 +62,7 @@ void Catalog::grant_lease(Slot slot, const Waiter& waiter) {
   const std::uint64_t duration = lease_duration(waiter.lease_duration_ns);
   Copy& copy = *find_copy(payload, shown(payload)->generation);
   leave_victims(slot);
+  reads_.note_read(payload.history, payloads_.size(), now_.mono_ns);
   const Slot lease_slot = leases_.add();
   Lease& lease = leases_[lease_slot];
   lease.id = waiter.lease;

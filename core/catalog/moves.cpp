@@ -151,6 +151,7 @@ void Catalog::on(const Promote& command) {
   if (slot == no_slot || payloads_[slot].phase == Phase::allocating) {
     return refuse(waiter, Reason::payload_not_found);
   }
+  rule_ = command.rule;
   promote(slot, command, waiter);
 }
 
@@ -241,6 +242,10 @@ void Catalog::finish_move(Slot move, const Moved& report) {
   operations_[move].payload = operation.payload;
   operations_[move].leaving_bytes = operation.leaving_bytes;
   operations_[move].source_tier = operation.source_tier;
+  operations_[move].eviction = operation.eviction;
+  operations_[move].tier = operation.tier;
+  operations_[move].room_bytes = operation.room_bytes;
+  rule_ = operation.rule;
   const Slot slot = operation.payload;
   end_operation(move);
   if (slot == no_slot) {
@@ -270,7 +275,7 @@ void Catalog::finish_move(Slot move, const Moved& report) {
   join_victims(slot);
   if (operation.downward) {
     drop_faster_than(slot, operation.tier);
-  } else if (operation.repair) {
+  } else if (operation.repair || operation.copies) {
     // All others stay.
   } else if (operation.drop_source || !survives_power(operation.source_tier) ||
              is_planted(Mutant::promote_drops_durable_copy)) {
@@ -285,6 +290,7 @@ void Catalog::finish_move(Slot move, const Moved& report) {
     tell(EventKind::moved, cause_of(operation), slot, from);
   }
   for (const Waiter& waiter : operation.waiters) answer_with_view(waiter, slot);
+  if (operation.eviction) relieve(operation.source_tier);
 }
 
 void Catalog::fail_move(Slot move, const Moved& report) {
@@ -295,7 +301,8 @@ void Catalog::fail_move(Slot move, const Moved& report) {
   const std::uint64_t freed_bytes = report.target_remains ? 0 : operation.room_bytes;
   const Object target{tier, operation.id, operation.generation, report.cookie, operation.length};
   const std::uint64_t source = operation.source_generation;
-  if (operation.eviction) ++tiers_[operation.source_tier].evictions_failed;
+  rule_ = operation.rule;
+  if (operation.eviction) note_failed_eviction(operation.source_tier);
   Reason why = Reason::storage_error;
   if (report.source_is_bad) {
     why = Reason::checksum_mismatch;

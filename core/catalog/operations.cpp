@@ -30,11 +30,13 @@ Slot Catalog::start_operation(Slot payload, Action action, TierIndex tier) {
   operation.payload = payload;
   operation.id = subject.id;
   operation.length = subject.size_bytes;
+  operation.rule = rule_;
   if (action == Action::seal) {
     operation.generation = subject.first.generation;
   } else {
     operation.generation = ++generation_;
     operation.room_bytes = charge(tier, subject.size_bytes);
+    charge_owner(subject, tier, operation.room_bytes);
   }
   leave_victims(payload);
   if (subject.phase != Phase::committed) unindex_due(payload);
@@ -52,7 +54,11 @@ void Catalog::end_operation(Slot slot) {
   if (operation.leaving_bytes != 0) {
     tiers_[operation.source_tier].leaving_bytes -= operation.leaving_bytes;
   }
+  if (operation.eviction) --tiers_[operation.source_tier].evictions;
   const Slot payload = operation.payload;
+  if (payload != no_slot) {
+    release_owner(payloads_[payload], operation.tier, operation.room_bytes);
+  }
   const bool is_move = operation.action == Action::move;
   operations_.remove(slot);
   if (payload == no_slot) return;
@@ -122,6 +128,11 @@ void Catalog::on(const Allocate& command) {
   if (payload.expires_at_ns == 0) give_up_ns_[slot] = now_.mono_ns + limits_.uncommitted_max_ns;
   payload_by_id_.insert(slot);
   if (command.labels != nullptr && !command.labels->empty()) add_to(slot).labels = command.labels;
+  if (!command.owner.empty()) take_owner(slot, command.owner);
+  if (command.copy_to != no_tier && command.copy_to < tiers_.size()) {
+    copy_to_[slot] = command.copy_to;
+  }
+  rule_ = command.rule;
   const Slot operation = start_operation(slot, Action::allocate, command.tier);
   operations_[operation].layout = command.layout;
   operations_[operation].owner_uid = command.owner_uid;
@@ -148,7 +159,9 @@ void Catalog::on(const Allocated& report) {
       tiers_[tier].used_bytes -= operation.room_bytes;
       const std::uint64_t capacity = tiers_[tier].facts.capacity_bytes;
       const std::uint64_t free = capacity - std::min(tiers_[tier].used_bytes, capacity);
+      tiers_[tier].decides_itself = true;
       make_room(tier, free + operation.room_bytes);
+      tiers_[tier].decides_itself = false;
       if (tiers_[tier].leaving_bytes > 0) return enqueue(report.operation, Place::in_front);
       tiers_[tier].used_bytes += operation.room_bytes;
     }
@@ -167,6 +180,7 @@ void Catalog::on(const Allocated& report) {
     return give_back(tier, freed_bytes);
   }
   Payload& payload = payloads_[slot];
+  rule_ = operation.rule;
   Copy copy;
   copy.generation = operation.generation;
   copy.tier = tier;
@@ -257,6 +271,7 @@ void Catalog::on(const Sealed& report) {
   end_operation(report.operation);
   for (const Waiter& waiter : waiters) answer_with_view(waiter, slot);
   if (freed_bytes != 0) give_back(tier, freed_bytes);
+  make_second_copy(slot);
 }
 
 // ---- delete ----

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "history.h"
 #include "ids.h"
 #include "slots.h"
 
@@ -109,13 +110,16 @@ struct Payload {
   bool victim = false;         // It is among the victims of that tier.
   Retention retention;
   ChecksumHead checksum;
-  bool has_extras = false;  // There is an Extras of this slot.
+  bool has_extras = false;   // There is an Extras of this slot.
+  bool asks_retain = false;  // Its end is due a while ahead, so that a policy can be asked.
   std::uint64_t size_bytes = 0;
   std::uint64_t revision = 0;
   std::uint64_t lsn = 0;  // Of the last record that it is part of.
   std::int64_t created_at_ns = 0;
-  std::int64_t expires_at_ns = 0;           // 0: never.
-  std::uint64_t order = 0;                  // Counts allocations; what lists are ordered by.
+  std::int64_t expires_at_ns = 0;  // 0: never.
+  std::uint64_t order = 0;         // Counts allocations; what lists are ordered by.
+  History history;
+  Slot owner = no_slot;                     // Who allocated it; none: it was not said.
   Copy first;                               // Valid when first.generation is not 0.
   std::unique_ptr<std::vector<Copy>> more;  // Further copies, rarely any.
 
@@ -138,6 +142,16 @@ struct Holder {
   std::string name;
   Slot hash_next = no_slot;
   std::uint32_t leases = 0;
+
+  std::string_view key() const { return name; }
+};
+
+// Who allocated payloads, and what they take. There as long as there are any.
+struct Owner {
+  std::string name;
+  Slot hash_next = no_slot;
+  std::uint64_t payloads = 0;
+  std::vector<std::uint64_t> charged_bytes;  // On each tier, with what is being made there.
 
   std::string_view key() const { return name; }
 };

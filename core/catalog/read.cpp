@@ -121,6 +121,7 @@ void Catalog::restore(const PayloadRecord& record) {
   payload.retention = record.retention;
   payload.phase = record.lost ? Phase::lost : Phase::committed;
   order_ = std::max(order_, record.order);
+  if (!record.owner.empty()) take_owner(slot, record.owner);
   for (const CopyRecord& copy_record : record.copies) {
     Copy copy;
     copy.generation = copy_record.generation;

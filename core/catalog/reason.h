@@ -51,6 +51,7 @@ enum class Reason : std::uint8_t {
   offset_goes_back,
   offset_beyond_end,
   watch_too_old,
+  not_admitted,
 };
 
 }  // namespace pm::catalog

@@ -15,6 +15,10 @@ namespace {
 constexpr int victims_max = 256;
 // Victims that could not be moved, in a row, before those who wait are told that there is no room.
 constexpr std::uint32_t evictions_failed_max = 8;
+// Moves under way ahead of need. More would only wait for the tier below, and keep the room there.
+constexpr std::uint32_t evictions_ahead_max = 64;
+// After a look in vain for somebody who can leave ahead of need.
+constexpr std::uint64_t relief_pause_ns = 100'000'000;
 
 }  // namespace
 
@@ -41,7 +45,9 @@ Reason Catalog::admit(Slot slot) {
       is_planted(Mutant::lets_in_one_block_too_many) ? tier.facts.granularity_bytes : 0;
   if (tier.waiting.empty() && tier.used_bytes + bytes <= tier.facts.capacity_bytes + surplus) {
     tier.used_bytes += bytes;
+    const TierIndex index = operation.tier;
     run(slot);
+    relieve(index);
     return Reason::none;
   }
   if (waiting_count_ >= limits_.waiters_max) return Reason::waiters_full;
@@ -79,6 +85,8 @@ void Catalog::abandon(Slot slot, Reason reason) {
   }
   const TierIndex tier = operation.tier;
   const TierIndex source = operation.source_tier;
+  // Else the same victim would be sent to the same full tier again, and for ever.
+  if (operation.eviction) note_failed_eviction(source);
   refuse_all(slot, reason);
   end_operation(slot);
   if (allocation) erase(payload, 0);
@@ -86,13 +94,18 @@ void Catalog::abandon(Slot slot, Reason reason) {
   if (source != no_tier) pump(source);
 }
 
+void Catalog::note_failed_eviction(TierIndex index) {
+  constexpr std::uint64_t pause_ns = 1'000'000'000;
+  ++tiers_[index].evictions_failed;
+  tiers_[index].relief_after_ns = now_.mono_ns + pause_ns;
+}
+
 // Sees to it that `bytes` will fit once everything that is leaving has left.
 Catalog::Room Catalog::make_room(TierIndex index, std::uint64_t bytes) {
   Tier& tier = tiers_[index];
-  const auto missing = [&] {
-    const std::uint64_t staying = tier.used_bytes - std::min(tier.leaving_bytes, tier.used_bytes);
-    return staying + bytes > tier.facts.capacity_bytes;
-  };
+  const auto missing = [&] { return staying_bytes(index) + bytes > tier.facts.capacity_bytes; };
+  if (!missing()) return Room::coming;
+  if (policy_.asks_spill && !tier.decides_itself) return ask_for_room(index);
   int count = 0;
   Slot victim = tier.victims.first();
   for (; victim != no_slot && count < victims_max && missing(); ++count) {
@@ -137,23 +150,34 @@ EvictionPlan Catalog::plan_eviction(const Payload& payload, const Copy& copy) co
   return {kept ? EvictionPlan::Kind::moves : EvictionPlan::Kind::is_deleted, target, Reason::none};
 }
 
+// The same for a payload that somebody chose to leave for `target`. A tier that keeps no bytes is
+// taken at its word.
+EvictionPlan Catalog::plan_choice(const Payload& payload, const Copy& copy,
+                                  TierIndex target) const {
+  if (target == no_tier) return plan_eviction(payload, copy);
+  if (target >= tiers_.size() || !is_slower(target, copy.tier)) return {};
+  const Reason why = spill_obstacle(payload, target);
+  if (why != Reason::none) return {EvictionPlan::Kind::stays, target, why};
+  bool is_there = false;
+  each_copy(payload, [&](const Copy& other) {
+    is_there = is_there || (other.tier == target && !other.bad);
+  });
+  if (is_there) return {EvictionPlan::Kind::drops_copy, target, Reason::none};
+  const bool kept = (tiers_[target].facts.traits & traits_keeps_bytes) != 0;
+  return {kept ? EvictionPlan::Kind::moves : EvictionPlan::Kind::is_deleted, target, Reason::none};
+}
+
 // False: the payload cannot leave now.
-bool Catalog::evict(Slot slot, TierIndex tier) {
+bool Catalog::evict(Slot slot, TierIndex tier, TierIndex chosen) {
   Payload& payload = payloads_[slot];
   const Copy* copy = find_copy_on(payload, tier);
   if (copy == nullptr) return false;
-  const EvictionPlan plan = plan_eviction(payload, *copy);
+  const EvictionPlan plan = plan_choice(payload, *copy, chosen);
   if (plan.kind == EvictionPlan::Kind::stays) return false;
-  if (plan.kind == EvictionPlan::Kind::drops_copy) {
-    const TierIndex from = payload.listed;
-    drop_copy(slot, copy->generation);
-    ++payload.revision;
-    record_payload(slot);
-    tell(EventKind::evicted, Cause::room, slot, from);
-    return true;
-  }
+  if (plan.kind == EvictionPlan::Kind::drops_copy) return drop_for_room(slot, copy->generation);
   const TierIndex target = plan.target;
   if (plan.kind == EvictionPlan::Kind::is_deleted) {
+    scores_.note_victim(tier, slot);
     erase(slot, 0, EventKind::evicted);
     return true;
   }
@@ -168,15 +192,89 @@ bool Catalog::evict(Slot slot, TierIndex tier) {
       return false;
     }
   }
+  scores_.note_victim(tier, slot);
   const Slot move = start_move(slot, target, true);
   operations_[move].eviction = true;
+  ++tiers_[tier].evictions;
   if (!fits) {
     enqueue(move, Place::behind_all);
     return true;
   }
   below.used_bytes += bytes;
   run(move);
+  relieve(target);
   return true;
+}
+
+bool Catalog::drop_for_room(Slot slot, std::uint64_t generation) {
+  Payload& payload = payloads_[slot];
+  const TierIndex from = payload.listed;
+  scores_.note_victim(from, slot);
+  drop_copy(slot, generation);
+  ++payload.revision;
+  record_payload(slot);
+  tell(EventKind::evicted, Cause::room, slot, from);
+  return true;
+}
+
+// ---- ahead of need ----
+
+// Of what is taken, that which nobody has begun to give up.
+std::uint64_t Catalog::staying_bytes(TierIndex index) const {
+  const Tier& tier = tiers_[index];
+  return tier.used_bytes - std::min(tier.leaving_bytes, tier.used_bytes);
+}
+
+// How much more must begin to leave.
+std::uint64_t Catalog::wanted_bytes(TierIndex index) const {
+  const Tier& tier = tiers_[index];
+  const std::uint64_t staying = staying_bytes(index);
+  const std::uint64_t needed = staying + tier.waiting_bytes;
+  std::uint64_t wanted = 0;
+  if (needed > tier.facts.capacity_bytes) wanted = needed - tier.facts.capacity_bytes;
+  if (tier.is_relieved && staying > tier.facts.low_watermark_bytes) {
+    wanted = std::max(wanted, staying - tier.facts.low_watermark_bytes);
+  }
+  return wanted;
+}
+
+// A tier that is fuller than its high watermark gives up payloads until the low one, some at a
+// time, so that who comes later need not wait. Nothing is deleted, and nobody waits, for this.
+void Catalog::relieve(TierIndex index) {
+  Tier& tier = tiers_[index];
+  const std::uint64_t staying = staying_bytes(index);
+  if (staying > tier.facts.high_watermark_bytes) tier.is_relieved = true;
+  if (staying <= tier.facts.low_watermark_bytes) tier.is_relieved = false;
+  if (!tier.is_relieved || stopping_ || tier.evictions >= evictions_ahead_max) return;
+  if (now_.mono_ns < tier.relief_after_ns) return;
+  if (policy_.asks_spill && !tier.decides_itself) {
+    ask_for_room(index);
+    return;
+  }
+  int count = 0;
+  bool has_left = false;
+  Slot victim = tier.victims.first();
+  while (victim != no_slot && count < victims_max && tier.evictions < evictions_ahead_max &&
+         staying_bytes(index) > tier.facts.low_watermark_bytes) {
+    const Slot next = tier.victims.after(payloads_, victim);
+    if (leaves_ahead(victim, index) && evict(victim, index)) has_left = true;
+    victim = next;
+    ++count;
+  }
+  // Not looked at again by each who comes.
+  if (!has_left && count > 0) tier.relief_after_ns = now_.mono_ns + relief_pause_ns;
+}
+
+bool Catalog::leaves_ahead(Slot slot, TierIndex tier) const {
+  const Payload& payload = payloads_[slot];
+  const Copy* leaving = nullptr;
+  each_copy(payload, [&](const Copy& copy) {
+    if (copy.tier == tier && !copy.bad) leaving = &copy;
+  });
+  if (leaving == nullptr) return false;
+  const EvictionPlan plan = plan_eviction(payload, *leaving);
+  if (plan.kind == EvictionPlan::Kind::drops_copy) return true;
+  return plan.kind == EvictionPlan::Kind::moves && has_free_room(plan.target, payload.size_bytes);
 }
 
 // Lets in those who wait, in order, as far as there is room, and asks for more when there is not.
@@ -191,6 +289,7 @@ void Catalog::pump(TierIndex index) {
       leave_queue(slot);
       tier.used_bytes += bytes;
       run(slot);
+      relieve(index);
       continue;
     }
     const bool hopeless = tier.evictions_failed >= evictions_failed_max;

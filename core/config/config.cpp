@@ -63,7 +63,7 @@ class Reader {
   void read() {
     Section root(*config_.document.table(), "", config_.document.origin, errors_);
     for (const char* name : {"host", "plugins", "log", "leases", "limits", "recovery", "scrub",
-                             "repository", "tier", "frontend"}) {
+                             "policy", "repository", "tier", "frontend"}) {
       root.optional(name);
     }
     root.finish();
@@ -74,6 +74,7 @@ class Reader {
     read_limits();
     read_recovery();
     read_scrub();
+    read_policy();
     read_repository();
     each("tier", [this](Section& section) { read_tier(section); });
     each("frontend", [this](Section& section) { read_frontend(section); });
@@ -185,6 +186,27 @@ class Reader {
     scrub.finish();
   }
 
+  void read_policy() {
+    Section policy = section("policy");
+    PolicyConfig& out = config_.policy;
+    out.use = policy.texts("use", {});
+    out.shipped_directory =
+        policy.text("shipped_directory", config::default_policy_directory(sources_).string());
+    out.directory = policy.text("directory", "");
+    if (!out.shipped_directory.is_absolute()) refuse_relative(policy, "shipped_directory");
+    if (!out.directory.empty() && !out.directory.is_absolute()) {
+      refuse_relative(policy, "directory");
+    }
+    out.workers = number(policy, "workers", out.workers, 1, 16);
+    out.look_ms = number(policy, "look_ms", out.look_ms, 0, kDayMs);
+    policy.finish();
+  }
+
+  static void refuse_relative(Section& section, const char* key) {
+    section.refuse(key,
+                   "is " + config::quote(section.text(key, "")) + "; it must be an absolute path");
+  }
+
   void read_repository() {
     Section repository = section("repository");
     config_.repository.plugin = repository.required_text("plugin");
@@ -245,6 +267,7 @@ class Reader {
     tier.workers = static_cast<std::uint32_t>(section.integer("workers", 2, 1, 64));
     tier.scrub = section.boolean("scrub", true);
     read_health(section, tier);
+    read_watermarks(section, tier);
     if (section.has("spill_to")) {
       tier.spill_to = section.text("spill_to", "");
     } else {
@@ -274,6 +297,21 @@ class Reader {
       section.refuse("probe_ms_max", "is " + std::to_string(tier.probe_ms_max) +
                                          "; it must be at least probe_ms_min, which is " +
                                          std::to_string(tier.probe_ms_min));
+    }
+  }
+
+  static void read_watermarks(Section& section, TierConfig& tier) {
+    const auto percent = [&](const char* key, std::uint32_t fallback) {
+      return static_cast<std::uint32_t>(section.integer(key, fallback, 1, 100));
+    };
+    tier.high_watermark_percent = percent("high_watermark_percent", tier.high_watermark_percent);
+    tier.low_watermark_percent = percent(
+        "low_watermark_percent", std::min(tier.low_watermark_percent, tier.high_watermark_percent));
+    if (tier.low_watermark_percent > tier.high_watermark_percent) {
+      section.refuse("low_watermark_percent",
+                     "is " + std::to_string(tier.low_watermark_percent) +
+                         "; it must be at most high_watermark_percent, which is " +
+                         std::to_string(tier.high_watermark_percent));
     }
   }
 

@@ -52,6 +52,16 @@ struct ScrubConfig {
   std::uint64_t first_after_ms = 600'000;
 };
 
+// Who decides where payloads go, beside the built-in rules.
+struct PolicyConfig {
+  std::vector<std::string> use;             // Names of policies that ship, in this order,
+  std::filesystem::path shipped_directory;  // and where they are. Absolute.
+  // A deployment's own, after those: every *.lua in it, by name. Absolute; empty: none.
+  std::filesystem::path directory;
+  std::uint64_t workers = 1;
+  std::uint64_t look_ms = 2'000;  // Files that changed are loaded after so long; 0: on demand only.
+};
+
 struct RepositoryConfig {
   std::string plugin;
   std::string config_json;  // For create(); set by check_plugin_configs().
@@ -68,6 +78,11 @@ struct TierConfig {
   // the next slower tier that keeps bytes and survives power, once it knows their traits.
   std::optional<std::string> spill_to;
   std::string config_json;
+
+  // When more of its capacity is taken, payloads leave ahead of need until it is the low one. 100:
+  // they leave when somebody waits for room.
+  std::uint32_t high_watermark_percent = 95;
+  std::uint32_t low_watermark_percent = 90;  // At most the high one.
 
   bool scrub = true;
   std::uint64_t call_ms_max = 30'000;   // A call that takes longer is given up.
@@ -93,6 +108,7 @@ struct HostConfig {
   LimitConfig limits;
   RecoveryConfig recovery;
   ScrubConfig scrub;
+  PolicyConfig policy;
   RepositoryConfig repository;
   std::vector<TierConfig> tiers;  // At least one.
   std::vector<FrontendConfig> frontends;

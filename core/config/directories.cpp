@@ -98,4 +98,12 @@ std::vector<std::string> default_plugin_directories(const ConfigSources& sources
   return {PM_PLUGIN_DIRECTORY};
 }
 
+fs::path default_policy_directory(const ConfigSources& sources) {
+  std::error_code error;
+  const fs::path beside =
+      sources.executable.parent_path().parent_path() / "share" / "payload-manager" / "policies";
+  if (!sources.executable.empty() && fs::is_directory(beside, error)) return beside;
+  return PM_POLICY_DIRECTORY;
+}
+
 }  // namespace pm::config

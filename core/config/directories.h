@@ -12,5 +12,7 @@ void resolve_directories(const ConfigSources& sources, Value& root, Errors& erro
 // Where plugins are when plugins.directories does not say: beside the host's executable
 // (../lib/payload-manager) when that is there, else the directory of the installation.
 std::vector<std::string> default_plugin_directories(const ConfigSources& sources);
+// The same for the policies that ship (../share/payload-manager/policies).
+std::filesystem::path default_policy_directory(const ConfigSources& sources);
 
 }  // namespace pm::config

@@ -12,9 +12,9 @@ namespace pm::config {
 namespace {
 
 const std::vector<std::string>& section_names() {
-  static const std::vector<std::string> names = {"host",   "plugins",  "log",   "leases",
-                                                 "limits", "recovery", "scrub", "repository",
-                                                 "tier",   "frontend"};
+  static const std::vector<std::string> names = {"host",       "plugins",  "log",     "leases",
+                                                 "limits",     "recovery", "scrub",   "policy",
+                                                 "repository", "tier",     "frontend"};
   return names;
 }
 

@@ -20,7 +20,9 @@ std::uint64_t pack(const Event& event) {
                                           static_cast<std::uint8_t>(event.why),
                                           event.tier,
                                           event.from,
-                                          event.target};
+                                          event.target,
+                                          static_cast<std::uint8_t>(event.rule),
+                                          static_cast<std::uint8_t>(event.rule >> 8)};
   std::uint64_t word = 0;
   std::memcpy(&word, bytes.data(), sizeof word);
   return word;
@@ -35,6 +37,7 @@ void unpack(std::uint64_t word, Event& event) {
   event.tier = bytes[3];
   event.from = bytes[4];
   event.target = bytes[5];
+  event.rule = static_cast<std::uint16_t>(bytes[6] | bytes[7] << 8);
 }
 
 }  // namespace

@@ -104,6 +104,8 @@ void Ledger::follow(Changes& changes) {
         remove != nullptr && !catalog::is_planted(catalog::Mutant::copy_goes_before_durable);
     hold_or_release(waits ? remove->lsn : 0, std::move(effect));
   }
+  if (!on_question_ || dead_.load(std::memory_order_relaxed)) return;
+  for (const catalog::Question& question : changes.questions) on_question_(question);
 }
 
 // Before the journal has the group: so they are released in the order of their LSNs.
@@ -159,7 +161,7 @@ void Ledger::give_up(Held& held) {
     Reply refusal;
     refusal.ticket = reply->ticket;
     refusal.reason = catalog::Reason::shutting_down;
-    reinterpret_cast<ReplyHandler*>(reply->ticket)->on_reply(refusal);
+    handler_of(reply->ticket)->on_reply(refusal);
   } else if (auto* then = std::get_if<Then>(&held)) {
     (*then)(false);
   }
@@ -170,7 +172,7 @@ void Ledger::release(Held& held) {
   if (const auto* reply = std::get_if<Reply>(&held)) {
     if (reply->ticket == 0) return;
     PM_FAILPOINT("ledger.before_reply");
-    reinterpret_cast<ReplyHandler*>(reply->ticket)->on_reply(*reply);
+    handler_of(reply->ticket)->on_reply(*reply);
     PM_FAILPOINT("ledger.after_reply");
   } else if (auto* effect = std::get_if<Effect>(&held)) {
     PM_FAILPOINT("ledger.before_effect");

@@ -32,6 +32,9 @@ class ReplyHandler {
 inline catalog::Ticket ticket_of(ReplyHandler* handler) {
   return reinterpret_cast<catalog::Ticket>(handler);
 }
+inline ReplyHandler* handler_of(catalog::Ticket ticket) {
+  return reinterpret_cast<ReplyHandler*>(ticket);
+}
 
 // Runs the catalog: one short lock round it, records to the journal in order, effects and replies
 // out when what they rest on is durable, time in. No I/O, plugin call or reply happens under the
@@ -55,6 +58,12 @@ class Ledger {
   // block.
   void on_stream_notice(std::function<void(const catalog::StreamNotice&)> handler) {
     on_stream_notice_ = std::move(handler);
+  }
+
+  // Called, outside of the lock, with what policies are to be asked; the answer is a command. Set
+  // before the first command; it must not block.
+  void on_question(std::function<void(const catalog::Question&)> handler) {
+    on_question_ = std::move(handler);
   }
 
   // Applies a command and lets follow what must. [thread-safe]
@@ -131,6 +140,7 @@ class Ledger {
 
   std::function<void(catalog::Effect)> run_effect_;
   std::function<void(const catalog::StreamNotice&)> on_stream_notice_;
+  std::function<void(const catalog::Question&)> on_question_;
   std::function<void(const Status&)> on_fatal_;
   std::atomic<bool> dead_{false};
   bool stopped_ = false;  // Under held_mutex_: nothing becomes durable any more.

@@ -42,6 +42,8 @@ enum PayloadField : std::uint32_t {
   metadata_events,
   parents,
   last_event_at_ns,
+  // Since version 3, and given only by payloads that have one.
+  owner,
 };
 enum RequestField : std::uint32_t { request_key = 1, digest, answered_at_ns, reply };
 enum TierField : std::uint32_t { tier_name_field = 1, failed, medium };
@@ -78,6 +80,7 @@ constexpr std::array payload_fields = {
     field(metadata_events, PM_VALUE_U64, "metadata_events"),
     field(parents, PM_VALUE_U64, "parents"),
     field(last_event_at_ns, PM_VALUE_I64, "last_event_at_ns"),
+    field(owner, PM_VALUE_TEXT, "owner"),
 };
 constexpr std::array request_fields = {
     field(request_key, PM_VALUE_BYTES, "request_key"),
@@ -370,6 +373,7 @@ void OperationWriter::add_payload(const catalog::PayloadRecord& record) {
   u64(checksum_kind, static_cast<std::uint64_t>(record.checksum.kind));
   bytes(checksum, record.checksum.bytes.data(), record.checksum.length());
   if (additions.any()) add_additions(additions);
+  if (!record.owner.empty()) text(owner, record.owner);
 }
 
 void OperationWriter::add_additions(const catalog::Additions& additions) {
@@ -418,6 +422,7 @@ Result<catalog::PayloadRecord> read_payload(const pm_value_t* values, std::uint3
   const std::uint64_t importance = in.u64(priority);
   if (importance < 1 || importance > 4) return damaged;
   record.retention.priority = static_cast<catalog::Priority>(importance);
+  record.owner = in.text(owner);
   record.retention.no_evict = (in.u64(flags) & flag_no_evict) != 0;
   record.retention.require_durable = (in.u64(flags) & flag_require_durable) != 0;
   PM_TRY(find_tier(in.text(spill_target), tiers, record.retention.spill_target));

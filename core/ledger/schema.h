@@ -14,7 +14,7 @@
 
 namespace pm::ledger {
 
-inline constexpr std::uint32_t schema_version = 2;
+inline constexpr std::uint32_t schema_version = 3;
 enum RecordKind : std::uint32_t { kind_payload = 1, kind_request = 2, kind_tier = 3 };
 
 // Static data.

@@ -55,7 +55,7 @@ struct PayloadFacts {
 
 // Who asks, and what is theirs.
 struct ClientFacts {
-  std::string name;  // Of the principal: "uid:1000", a subject of a certificate; empty: not known.
+  std::string name;  // Of the principal: "uid:1000", a certificate's subject, "anonymous".
   std::uint64_t payloads = 0;
   std::vector<std::uint64_t> used_bytes;  // On each tier.
   std::int32_t numa_node = -1;            // -1: not known; also of gpu.
@@ -108,7 +108,6 @@ enum class CandidateOrder : std::uint8_t { oldest, score };
 struct PromoteFacts {
   std::vector<TierFacts> tiers;
   PayloadFacts payload;
-  ClientFacts client;
   TierIndex tier = no_tier;    // Where it was read.
   TierIndex target = no_tier;  // The next faster tier that is in service and keeps bytes.
   bool has_victim = false;     // There is a payload that would leave the target first: `victim`.

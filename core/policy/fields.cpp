@@ -215,9 +215,7 @@ constexpr std::array spill_fields = {
         [](Reader& reader, SpillFacts& facts) { reader.payloads(facts.candidates); }}};
 
 constexpr std::array promote_fields = {
-    tiers_of<PromoteFacts>,
-    payload_of<PromoteFacts>,
-    client_of<PromoteFacts>,
+    tiers_of<PromoteFacts>, payload_of<PromoteFacts>,
     tier_field<&PromoteFacts::tier, PromoteFacts>("tier"),
     tier_field<&PromoteFacts::target, PromoteFacts>("target"),
     Field<PromoteFacts>{"victim",

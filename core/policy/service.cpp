@@ -1,8 +1,10 @@
 #include "service.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
+#include "core/observe/log.h"
 #include "policy.h"
 
 namespace pm::policy {
@@ -50,14 +52,17 @@ struct Service::Task {
 
 template <typename Facts>
 struct Service::TaskOf final : Task {
-  TaskOf(Facts given, Answered<DecisionOf<Facts>> then)
-      : facts(std::move(given)), answered(std::move(then)) {}
+  TaskOf(Gather<Facts> given, Answered<DecisionOf<Facts>> then)
+      : gather(std::move(given)), answered(std::move(then)) {}
 
   Hook hook() const override { return Question<Facts>::hook; }
-  void ask(Policy& policy) override { rule = policy.ask(facts, decision); }
+  void ask(Policy& policy) override {
+    const std::optional<Facts> facts = gather();
+    if (facts) rule = policy.ask(*facts, decision);
+  }
   void answer() override { answered(std::move(decision), rule); }
 
-  Facts facts;
+  Gather<Facts> gather;
   DecisionOf<Facts> decision;
   Answered<DecisionOf<Facts>> answered;
 };
@@ -71,6 +76,7 @@ Result<std::unique_ptr<Service>> Service::start(const ServiceOptions& options) {
   for (std::size_t worker = 0; worker < workers; ++worker) {
     service->workers_.emplace_back(&Service::work, service.get(), worker);
   }
+  service->keeper_ = std::thread(&Service::keep_up, service.get());
   return service;
 }
 
@@ -135,21 +141,15 @@ void Service::publish(const Loaded& loaded) {
 
 // ---- asking ----
 
-void Service::ask(PlaceFacts facts, Answered<PlaceDecision> answered) {
-  put(std::make_unique<TaskOf<PlaceFacts>>(std::move(facts), std::move(answered)));
+template <typename Facts>
+void Service::ask(Gather<Facts> gather, Answered<DecisionOf<Facts>> answered) {
+  put(std::make_unique<TaskOf<Facts>>(std::move(gather), std::move(answered)));
 }
-void Service::ask(AdmitFacts facts, Answered<AdmitDecision> answered) {
-  put(std::make_unique<TaskOf<AdmitFacts>>(std::move(facts), std::move(answered)));
-}
-void Service::ask(SpillFacts facts, Answered<SpillDecision> answered) {
-  put(std::make_unique<TaskOf<SpillFacts>>(std::move(facts), std::move(answered)));
-}
-void Service::ask(PromoteFacts facts, Answered<PromoteDecision> answered) {
-  put(std::make_unique<TaskOf<PromoteFacts>>(std::move(facts), std::move(answered)));
-}
-void Service::ask(RetainFacts facts, Answered<RetainDecision> answered) {
-  put(std::make_unique<TaskOf<RetainFacts>>(std::move(facts), std::move(answered)));
-}
+template void Service::ask<PlaceFacts>(Gather<PlaceFacts>, Answered<PlaceDecision>);
+template void Service::ask<AdmitFacts>(Gather<AdmitFacts>, Answered<AdmitDecision>);
+template void Service::ask<SpillFacts>(Gather<SpillFacts>, Answered<SpillDecision>);
+template void Service::ask<PromoteFacts>(Gather<PromoteFacts>, Answered<PromoteDecision>);
+template void Service::ask<RetainFacts>(Gather<RetainFacts>, Answered<RetainDecision>);
 
 void Service::put(std::unique_ptr<Task> task) {
   questions_.fetch_add(1, std::memory_order_relaxed);
@@ -210,19 +210,67 @@ void Service::note_suspensions(const std::shared_ptr<Loaded>& loaded, std::size_
   if (loaded == loaded_) publish(*loaded);
 }
 
+// ---- new files ----
+
+void Service::begin_reload(std::function<void(const Status&)> then) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!is_stopped_) {
+      wants_reload_.push_back(std::move(then));
+      wants_changed_.notify_one();
+      return;
+    }
+  }
+  then(Status(Code::unavailable, "the host is shutting down"));
+}
+
+// Loads the files when somebody wants it, or they have changed.
+void Service::keep_up() {
+  std::unique_lock lock(mutex_);
+  while (!is_stopped_) {
+    const auto wakes = [this] { return is_stopped_ || !wants_reload_.empty(); };
+    if (options_.look_ms == 0) {
+      wants_changed_.wait(lock, wakes);
+    } else {
+      wants_changed_.wait_for(lock, std::chrono::milliseconds(options_.look_ms), wakes);
+    }
+    if (is_stopped_) return;
+    const auto wants = std::exchange(wants_reload_, {});
+    lock.unlock();
+    if (!wants.empty() || files_changed()) {
+      const Status status = reload();
+      if (status.ok()) {
+        log::info("policy", "the scripts were loaded anew");
+        if (options_.on_reloaded) options_.on_reloaded();
+      } else {
+        log::error("policy", "reload: " + status.message() + "; what was loaded before stays");
+      }
+      for (const auto& then : wants) then(status);
+    }
+    lock.lock();
+  }
+}
+
 // ---- the end, and what it was like ----
 
 void Service::stop() {
   std::deque<std::unique_ptr<Task>> waiting;
   std::vector<std::thread> workers;
+  std::vector<std::function<void(const Status&)>> wants;
+  std::thread keeper;
   {
     const std::lock_guard lock(mutex_);
     is_stopped_ = true;
     waiting.swap(tasks_);
     workers.swap(workers_);
+    wants.swap(wants_reload_);
+    keeper.swap(keeper_);
     wakes_.notify_all();
+    wants_changed_.notify_all();
   }
   for (std::thread& worker : workers) worker.join();
+  if (keeper.joinable()) keeper.join();
+  for (const auto& then : wants) then(Status(Code::unavailable, "the host is shutting down"));
   for (const std::unique_ptr<Task>& task : waiting) {
     dropped_.fetch_add(1, std::memory_order_relaxed);
     task->answer();

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <pm/cpp/result.hpp>
 #include <string>
 #include <thread>
@@ -23,6 +24,9 @@ struct ServiceOptions {
   std::size_t workers = 1;
   std::size_t questions_max = 1'024;  // Of those that wait.
   SandboxLimits limits;
+  std::uint64_t look_ms = 0;  // How often files are looked at for changes; 0: never.
+  // After each reload that succeeded, on the service's thread for it; it may ask.
+  std::function<void()> on_reloaded;
 };
 
 struct ServiceStates {
@@ -52,20 +56,23 @@ class Service {
   // How the candidates of the next spill are to be chosen. Takes no lock.
   CandidateOrder spill_order() const { return order_.load(std::memory_order_relaxed); }
 
+  // What a rule is to be told, as it is when its turn has come: called by the worker. Without a
+  // value there is nothing to ask any more.
+  template <typename Facts>
+  using Gather = std::function<std::optional<Facts>()>;
   // Given the name of the rule that answered; an empty one: none did, the default is to. Called
   // once, by a worker without any lock, or before ask() comes back when nobody is to be asked or
   // nobody can be.
   template <typename Decision>
   using Answered = std::function<void(Decision decision, const std::string& rule)>;
-  void ask(PlaceFacts facts, Answered<PlaceDecision> answered);
-  void ask(AdmitFacts facts, Answered<AdmitDecision> answered);
-  void ask(SpillFacts facts, Answered<SpillDecision> answered);
-  void ask(PromoteFacts facts, Answered<PromoteDecision> answered);
-  void ask(RetainFacts facts, Answered<RetainDecision> answered);
+  template <typename Facts>
+  void ask(Gather<Facts> gather, Answered<DecisionOf<Facts>> answered);
 
   // Reads the scripts again, and tries them; from then on all questions are asked of them. When
   // that fails, all is as before, and the error says file, line and why.
   Status reload();
+  // The same on the service's own thread for it, which then says how it went.
+  void begin_reload(std::function<void(const Status&)> then);
   // Has any of the files changed since they were last read, with success or not?
   bool files_changed();
 
@@ -86,6 +93,7 @@ class Service {
   Result<std::shared_ptr<Loaded>> load(std::uint64_t generation);
   void put(std::unique_ptr<Task> task);
   void work(std::size_t worker);
+  void keep_up();
   void note_suspensions(const std::shared_ptr<Loaded>& loaded, std::size_t worker);
   void publish(const Loaded& loaded);
 
@@ -104,7 +112,10 @@ class Service {
   std::string fingerprint_;
   std::string last_reload_error_;
   bool is_stopped_ = false;
+  std::vector<std::function<void(const Status&)>> wants_reload_;
+  std::condition_variable wants_changed_;
   std::vector<std::thread> workers_;
+  std::thread keeper_;
 };
 
 }  // namespace pm::policy

@@ -1,7 +1,6 @@
 #include "core/simulate/simulator.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 #include <variant>
 
@@ -13,19 +12,11 @@ using catalog::no_tier;
 using catalog::Reason;
 using catalog::TierIndex;
 
+constexpr std::uint32_t candidates_max = 64;  // As the engine shows.
 constexpr catalog::Ticket the_ticket = 1;
 constexpr std::uint64_t ms_ns = 1'000'000;
 // Clocks at the first access: 0 means in many places that there is no time.
 constexpr std::uint64_t begin_ns = 1'000'000'000;
-
-// Spread over tables as an id drawn at random is.
-catalog::Id id_of(std::uint64_t number) {
-  catalog::Id id;
-  const std::uint64_t spread = catalog::hash_of(number);
-  std::memcpy(id.bytes.data(), &number, sizeof number);
-  std::memcpy(id.bytes.data() + sizeof number, &spread, sizeof spread);
-  return id;
-}
 
 std::vector<catalog::TierFacts> facts_of(const std::vector<SimulatedTier>& tiers) {
   std::vector<catalog::TierFacts> facts;
@@ -44,11 +35,15 @@ std::vector<SimulatedTier> two_tiers(std::uint64_t capacity_bytes) {
 
 Simulator::Simulator(std::vector<SimulatedTier> tiers, Decider decider)
     : tiers_(std::move(tiers)),
+      facts_(constant_facts(tiers_)),
       decider_(std::move(decider)),
       catalog_(catalog::Limits{}, facts_of(tiers_), 1) {
+  const bool by_score = decider_.order == policy::CandidateOrder::score;
+  catalog_.use({decider_.spill != nullptr, false,
+                by_score ? catalog::VictimOrder::score : catalog::VictimOrder::oldest});
   for (std::size_t tier = 0; tier < tiers_.size(); ++tier) {
     result_.tiers.push_back({.name = tiers_[tier].name});
-    if (keeps_bytes(static_cast<TierIndex>(tier))) by_rank_.push_back(static_cast<TierIndex>(tier));
+    if (facts_[tier].keeps_bytes) by_rank_.push_back(static_cast<TierIndex>(tier));
   }
   std::stable_sort(by_rank_.begin(), by_rank_.end(), [this](TierIndex a, TierIndex b) {
     return tiers_[a].facts.rank < tiers_[b].facts.rank;
@@ -64,7 +59,7 @@ Status Simulator::access(const Access& access) {
   now_ms_ = access.time_ms;
   now_.mono_ns = begin_ns + now_ms_ * ms_ns;
   now_.wall_ns = static_cast<std::int64_t>(now_.mono_ns);
-  if (access.id >= objects_.size()) objects_.resize(access.id + 1 + access.id / 2);
+  if (access.id >= is_made_.size()) is_made_.resize(access.id + 1 + access.id / 2);
   switch (access.op) {
     case Op::write: return write(access);
     case Op::remove: return remove(access.id);
@@ -76,9 +71,9 @@ Status Simulator::access(const Access& access) {
 // ---- what clients do ----
 
 Status Simulator::read(const Access& access) {
-  const bool is_new = objects_[access.id].size_bytes == 0;
+  const bool is_new = !is_made_[access.id];
   if (is_new) {
-    const Result<bool> made = make(access, by_rank_.back());
+    const Result<bool> made = make(access, by_rank_.back(), no_tier);
     if (!made.ok()) return made.status();
     if (!*made) {
       result_.hits.add(access.size_bytes, false);
@@ -106,20 +101,26 @@ Status Simulator::read(const Access& access) {
   tier.read_bytes += view.size_bytes;
   const bool is_fastest = view.tier == by_rank_.front();
   result_.hits.add(view.size_bytes, is_fastest && !is_new);
-  if (!is_fastest) PM_TRY(promote(access.id, view));
-  ++objects_[access.id].reads;
-  objects_[access.id].last_read_ms = now_ms_;
+  if (!is_fastest) PM_TRY(promote(view));
   return {};
 }
 
-Status Simulator::promote(std::uint64_t id, const catalog::View& view) {
-  TierIndex target = next_faster(view.tier);
-  if (decider_.promote) {
+Status Simulator::promote(const catalog::View& view) {
+  TierIndex target = policy::next_faster(facts_, view.tier, view.size_bytes);
+  if (target == no_tier) {
+    ++result_.refused;
+    return {};
+  }
+  catalog::Candidate payload;
+  if (decider_.promote && catalog_.look_at(view.id, now_, payload)) {
     policy::PromoteFacts facts;
     facts.tiers = tier_facts();
-    facts.payload = payload_facts(id, view.tier);
+    facts.payload = policy::payload_facts(payload, now_);
     facts.tier = view.tier;
     facts.target = target;
+    catalog::Candidate victim;
+    facts.has_victim = catalog_.look_at_first_victim(target, now_, victim);
+    if (facts.has_victim) facts.victim = policy::payload_facts(victim, now_);
     if (const auto decision = decider_.promote(facts)) target = decision->tier;
   }
   if (target == no_tier) {
@@ -140,14 +141,17 @@ Status Simulator::promote(std::uint64_t id, const catalog::View& view) {
 Status Simulator::write(const Access& access) {
   PM_TRY(remove(access.id));
   TierIndex tier = by_rank_.front();
+  TierIndex copy_to = no_tier;
   if (decider_.place || decider_.admit) {
     policy::AdmitFacts facts;
     facts.tiers = tier_facts();
-    facts.payload.id = catalog::to_text(id_of(access.id));
     facts.payload.size_bytes = access.size_bytes;
     if (decider_.place) {
-      const auto decision = decider_.place({facts.tiers, facts.payload, {}, no_tier});
-      if (decision && decision->tier != no_tier) tier = decision->tier;
+      const auto decision = decider_.place({facts.tiers, facts.payload, {}, tier});
+      if (decision && decision->tier != no_tier) {
+        tier = decision->tier;
+        copy_to = decision->copy_to;
+      }
     }
     facts.tier = tier;
     const auto decision = decider_.admit ? decider_.admit(facts) : std::nullopt;
@@ -157,7 +161,7 @@ Status Simulator::write(const Access& access) {
     }
   }
   for (; tier != no_tier; tier = next_slower(tier)) {
-    const Result<bool> made = make(access, tier);
+    const Result<bool> made = make(access, tier, copy_to);
     if (!made.ok()) return made.status();
     if (!*made) continue;
     ++result_.tiers[tier].placed;
@@ -169,8 +173,8 @@ Status Simulator::write(const Access& access) {
 }
 
 Status Simulator::remove(std::uint64_t id) {
-  if (objects_[id].size_bytes == 0) return {};
-  objects_[id] = {};
+  if (!is_made_[id]) return {};
+  is_made_[id] = false;
   catalog::Delete removal;
   removal.ticket = the_ticket;
   removal.id = id_of(id);
@@ -182,12 +186,13 @@ Status Simulator::remove(std::uint64_t id) {
 }
 
 // False: there is no room.
-Result<bool> Simulator::make(const Access& access, TierIndex tier) {
+Result<bool> Simulator::make(const Access& access, TierIndex tier, TierIndex copy_to) {
   catalog::Allocate allocate;
   allocate.ticket = the_ticket;
   allocate.id = id_of(access.id);
   allocate.size_bytes = access.size_bytes;
   allocate.tier = tier;
+  allocate.copy_to = copy_to;
   const Result<catalog::Reply> allocated = submit(allocate);
   if (!allocated.ok()) return allocated.status();
   if (allocated->reason == Reason::tier_full) return false;
@@ -198,7 +203,7 @@ Result<bool> Simulator::make(const Access& access, TierIndex tier) {
   const Result<catalog::Reply> committed = submit(commit);
   if (!committed.ok()) return committed.status();
   if (committed->reason != Reason::none) return unexpected("Commit", *committed);
-  objects_[access.id] = {access.size_bytes, now_ms_, now_ms_, 0};
+  is_made_[access.id] = true;
   return true;
 }
 
@@ -208,11 +213,16 @@ Result<bool> Simulator::make(const Access& access, TierIndex tier) {
 Result<catalog::Reply> Simulator::submit(const catalog::Command& command) {
   reply_.reset();
   apply(command);
-  for (std::size_t at = 0; at < effects_.size(); ++at) {
-    const catalog::Effect effect = std::move(effects_[at]);
-    complete(effect);
+  while (!effects_.empty() || !questions_.empty()) {
+    for (std::size_t at = 0; at < effects_.size(); ++at) {
+      const catalog::Effect effect = std::move(effects_[at]);
+      complete(effect);
+    }
+    effects_.clear();
+    const std::vector<catalog::Question> questions = std::move(questions_);
+    questions_.clear();
+    for (const catalog::Question& question : questions) answer(question);
   }
-  effects_.clear();
   if (!reply_) return Status(Code::internal, "simulation: the catalog owes an answer");
   return *std::move(reply_);
 }
@@ -224,9 +234,10 @@ void Simulator::apply(const catalog::Command& command) {
     if (reply.ticket == the_ticket) reply_ = std::move(reply);
   }
   for (catalog::Effect& effect : changes_.effects) effects_.push_back(std::move(effect));
+  for (const catalog::Question& question : changes_.questions) questions_.push_back(question);
   for (const catalog::Event& event : changes_.events) {
     if (event.kind != catalog::EventKind::evicted) continue;
-    // Counted here as dropped; who was copied is found among the moves.
+    // Whether it had to be copied is seen where that is done.
     ++result_.dropped;
   }
 }
@@ -245,12 +256,13 @@ void Simulator::complete(const catalog::Effect& effect) {
   const std::uint64_t bytes = move.target.length;
   ++result_.tiers[move.target.tier].moved_in;
   result_.tiers[move.target.tier].moved_in_bytes += bytes;
-  if (tiers_[move.target.tier].facts.rank > tiers_[move.source.tier].facts.rank) {
+  apply(catalog::Moved{move.operation, {}, {}, {}, false, false});
+  for (const catalog::Event& event : changes_.events) {
+    if (event.kind != catalog::EventKind::evicted || event.id != move.target.payload) continue;
+    --result_.dropped;
     ++result_.spilled;
     result_.spilled_bytes += bytes;
-    --result_.dropped;
   }
-  apply(catalog::Moved{move.operation, {}, {}, {}, false, false});
 }
 
 Status Simulator::unexpected(const char* command, const catalog::Reply& reply) const {
@@ -259,15 +271,30 @@ Status Simulator::unexpected(const char* command, const catalog::Reply& reply) c
                               " at " + std::to_string(now_ms_) + " ms"};
 }
 
-// ---- facts ----
+// ---- the policy ----
 
-bool Simulator::keeps_bytes(TierIndex tier) const {
-  return (tiers_[tier].facts.traits & catalog::traits_keeps_bytes) != 0;
-}
-
-TierIndex Simulator::next_faster(TierIndex tier) const {
-  const auto found = std::find(by_rank_.begin(), by_rank_.end(), tier);
-  return found == by_rank_.begin() || found == by_rank_.end() ? no_tier : *std::prev(found);
+void Simulator::answer(const catalog::Question& question) {
+  const auto* wanted = std::get_if<catalog::SpillWanted>(&question);
+  if (wanted == nullptr) return;
+  catalog::Evict answer{wanted->tier, wanted->number, false, 0, {}};
+  look_.candidates.clear();
+  catalog_.look_at_victims(wanted->tier, candidates_max, now_, look_);
+  spill_.tiers = tier_facts();
+  spill_.tier = wanted->tier;
+  spill_.bytes_wanted = look_.bytes_wanted;
+  spill_.candidates.clear();
+  for (catalog::Candidate& candidate : look_.candidates) {
+    spill_.candidates.push_back(policy::payload_facts(candidate, now_));
+  }
+  if (const auto decision = decider_.spill(spill_)) {
+    answer.is_answered = true;
+    for (const policy::Victim& victim : decision->victims) {
+      if (victim.candidate >= look_.candidates.size()) continue;
+      const catalog::Candidate& chosen = look_.candidates[victim.candidate];
+      answer.choices.push_back({chosen.id, chosen.generation, victim.target});
+    }
+  }
+  apply(answer);
 }
 
 TierIndex Simulator::next_slower(TierIndex tier) const {
@@ -277,33 +304,9 @@ TierIndex Simulator::next_slower(TierIndex tier) const {
 }
 
 std::vector<policy::TierFacts> Simulator::tier_facts() const {
-  const catalog::Counts counts = catalog_.counts();
-  std::vector<policy::TierFacts> facts(tiers_.size());
-  for (std::size_t tier = 0; tier < tiers_.size(); ++tier) {
-    const catalog::TierFacts& from = tiers_[tier].facts;
-    facts[tier].name = tiers_[tier].name;
-    facts[tier].number = static_cast<std::uint32_t>(tier + 1);
-    facts[tier].rank = from.rank;
-    facts[tier].keeps_bytes = keeps_bytes(static_cast<TierIndex>(tier));
-    facts[tier].survives_process = (from.traits & catalog::traits_survives_process) != 0;
-    facts[tier].survives_power = (from.traits & catalog::traits_survives_power) != 0;
-    facts[tier].spill_to = from.spill_to;
-    facts[tier].capacity_bytes = from.capacity_bytes;
-    facts[tier].used_bytes = counts.tiers[tier].charged_bytes;
-  }
-  return facts;
-}
-
-policy::PayloadFacts Simulator::payload_facts(std::uint64_t id, TierIndex tier) const {
-  const Object& object = objects_[id];
-  policy::PayloadFacts facts;
-  facts.id = catalog::to_text(id_of(id));
-  facts.size_bytes = object.size_bytes;
-  facts.age_ms = now_ms_ - object.made_ms;
-  facts.tiers = {tier};
-  facts.reads = object.reads;
-  facts.unread_ms = now_ms_ - object.last_read_ms;
-  return facts;
+  std::vector<policy::TierFacts> tiers = facts_;
+  policy::set_loads(catalog_.loads(), tiers);
+  return tiers;
 }
 
 }  // namespace pm::simulate

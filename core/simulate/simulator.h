@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -9,6 +8,8 @@
 
 #include "core/catalog/catalog.h"
 #include "core/policy/facts.h"
+#include "core/simulate/decider.h"
+#include "core/simulate/facts.h"
 #include "core/simulate/references.h"
 #include "core/simulate/trace.h"
 #include "pm/cpp/result.hpp"
@@ -22,25 +23,15 @@
 // tier all along; its first read is a miss in any case. What has left for a tier that keeps no
 // bytes is written anew when it is read, as somebody would compute it again. A write makes a
 // payload anew, on the fastest tier or where the policy says; the one of the same id is deleted
-// before, as payloads do not change. What finds no room there goes to the next slower tier.
+// before, as payloads do not change. What finds no room there goes to the next slower tier. Who
+// leaves a tier for want of room is what the policy answers, as it does in the engine: from at most
+// 64 candidates, and by the catalog's own rule when it has no answer.
 
 namespace pm::simulate {
-
-struct SimulatedTier {
-  std::string name;
-  catalog::TierFacts facts;
-};
 
 // Of `capacity_bytes`, which are charged to the byte, over one without limit that keeps a copy of
 // what it gave up.
 std::vector<SimulatedTier> two_tiers(std::uint64_t capacity_bytes);
-
-// What a policy answers; who has no answer says nothing.
-struct Decider {
-  std::function<std::optional<policy::PlaceDecision>(const policy::PlaceFacts&)> place;
-  std::function<std::optional<policy::AdmitDecision>(const policy::AdmitFacts&)> admit;
-  std::function<std::optional<policy::PromoteDecision>(const policy::PromoteFacts&)> promote;
-};
 
 struct TierResult {
   std::string name;
@@ -78,40 +69,34 @@ class Simulator {
   const SimulationResult& result() const { return result_; }
 
  private:
-  // What has happened to an object, as policies are told.
-  struct Object {
-    std::uint64_t size_bytes = 0;  // 0: there is none.
-    std::uint64_t made_ms = 0;
-    std::uint64_t last_read_ms = 0;
-    std::uint64_t reads = 0;
-  };
-
   Status read(const Access& access);
   Status write(const Access& access);
   Status remove(std::uint64_t id);
-  Status promote(std::uint64_t id, const catalog::View& view);
-  Result<bool> make(const Access& access, catalog::TierIndex tier);
+  Status promote(const catalog::View& view);
+  Result<bool> make(const Access& access, catalog::TierIndex tier, catalog::TierIndex copy_to);
   Result<catalog::Reply> submit(const catalog::Command& command);
   void apply(const catalog::Command& command);
   void complete(const catalog::Effect& effect);
   Status unexpected(const char* command, const catalog::Reply& reply) const;
 
+  void answer(const catalog::Question& question);
   std::vector<policy::TierFacts> tier_facts() const;
-  policy::PayloadFacts payload_facts(std::uint64_t id, catalog::TierIndex tier) const;
-  catalog::TierIndex next_faster(catalog::TierIndex tier) const;
   catalog::TierIndex next_slower(catalog::TierIndex tier) const;
-  bool keeps_bytes(catalog::TierIndex tier) const;
 
-  std::vector<SimulatedTier> tiers_;
-  std::vector<catalog::TierIndex> by_rank_;  // Of those that keep bytes, the fastest first.
+  const std::vector<SimulatedTier> tiers_;
+  const std::vector<policy::TierFacts> facts_;  // Without their loads.
+  std::vector<catalog::TierIndex> by_rank_;     // Of those that keep bytes, the fastest first.
   Decider decider_;
   catalog::Catalog catalog_;
   catalog::Clocks now_;
   std::uint64_t now_ms_ = 0;
   catalog::Changes changes_;
-  std::vector<catalog::Effect> effects_;  // To be done.
-  std::optional<catalog::Reply> reply_;   // To the command under way.
-  std::vector<Object> objects_;           // By id.
+  std::vector<catalog::Effect> effects_;      // To be done.
+  std::optional<catalog::Reply> reply_;       // To the command under way.
+  std::vector<catalog::Question> questions_;  // To be answered.
+  catalog::SpillLook look_;  // Of the question under way. Kept for their memory: there are many.
+  policy::SpillFacts spill_;
+  std::vector<bool> is_made_;  // By id: there is a payload, or it left for nowhere.
   SimulationResult result_;
 };
 

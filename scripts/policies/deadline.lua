@@ -11,14 +11,13 @@ end
 policy.spill {
   name = "deadline",
   rule = function(facts)
-    local lasting, passing = {}, {}
+    local lasting, passing, lives = {}, {}, {}
     for number, payload in ipairs(facts.candidates) do
       table.insert(expires_soon(payload) and passing or lasting, number)
+      lives[number] = payload.expires_in_ms or math.huge
     end
     if #passing == 0 then return nil end
-    table.sort(passing, function(a, b)
-      return facts.candidates[a].expires_in_ms > facts.candidates[b].expires_in_ms
-    end)
+    table.sort(passing, function(a, b) return lives[a] > lives[b] end)
     local victims, missing = {}, facts.bytes_wanted
     for _, list in ipairs({lasting, passing}) do
       for _, number in ipairs(list) do

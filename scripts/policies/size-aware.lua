@@ -38,6 +38,7 @@ policy.promote {
   name = "size-aware",
   rule = function(facts)
     local target = facts.tiers[facts.target]
-    if target and is_large_for(target, facts.payload) then return false end
+    if not target or is_large_for(target, facts.payload) then return false end
+    return facts.target
   end,
 }

@@ -25,7 +25,7 @@ catalog::Limits limits_for(const World& world) {
   return limits;
 }
 
-std::vector<catalog::TierFacts> facts_of(const World& world) {
+std::vector<catalog::TierFacts> facts_of(const World& world, bool has_watermarks) {
   std::vector<catalog::TierFacts> facts;
   for (std::size_t at = 0; at < world.tiers.size(); ++at) {
     const pm_tier_t* tier = world.tiers[at]->abi();
@@ -41,8 +41,20 @@ std::vector<catalog::TierFacts> facts_of(const World& world) {
     facts.push_back({traits, static_cast<std::int32_t>(10 * (at + 1)), info.capacity_bytes,
                      info.charge_granularity_bytes, is_last_that_keeps ? catalog::no_tier : below,
                      false});
+    if (has_watermarks && info.capacity_bytes != UINT64_MAX) {
+      facts.back().high_watermark_bytes = info.capacity_bytes / 8 * 7;
+      facts.back().low_watermark_bytes = info.capacity_bytes / 8 * 6;
+    }
   }
   return facts;
+}
+
+// In half of all lives nobody has a policy.
+catalog::PolicyInUse policy_of(Trouble& trouble) {
+  if (trouble.dice().one_in(2)) return {};
+  const bool by_score = trouble.dice().one_in(2);
+  return {true, trouble.dice().one_in(2),
+          by_score ? catalog::VictimOrder::score : catalog::VictimOrder::oldest};
 }
 
 }  // namespace
@@ -73,8 +85,9 @@ SimEngine::SimEngine(World& world, Trouble& trouble) : world_(world), trouble_(t
   }
   // An operator looks into a tier that failed, now and then.
   if (trouble.dice().one_in(2)) trusted = names_;
-  auto catalog =
-      std::make_unique<catalog::Catalog>(limits_for(world), facts_of(world), state.epoch);
+  auto catalog = std::make_unique<catalog::Catalog>(
+      limits_for(world), facts_of(world, trouble.dice().one_in(2)), state.epoch);
+  catalog->use(policy_of(trouble));
   const auto found = ledger::recover(world.repository.abi(), names_, tiers, trusted, *catalog);
   if (!found.ok()) {
     refusal_ = found.status().message();
@@ -95,12 +108,40 @@ SimEngine::SimEngine(World& world, Trouble& trouble) : world_(world), trouble_(t
       std::move(catalog), options, world.repository.abi(), state.epoch, state.last_sequence, names_,
       [this](catalog::Effect effect) { mover_->run(std::move(effect)); },
       [this](const Status&) { is_dead_ = true; });
+  ledger_->on_question([this](const catalog::Question& question) { answer(question); });
   for (const catalog::Mounted& mounted : found->mounted) ledger_->submit(mounted);
   for (const catalog::CopyGone& gone : found->gone) ledger_->submit(gone);
   for (const catalog::CopyChecked& bad : found->bad) ledger_->submit(bad);
 }
 
 SimEngine::~SimEngine() = default;
+
+// What a policy might say: any of the candidates, in any order, to any tier, or nothing. The answer
+// comes later, like a report, when it may not be so any more.
+void SimEngine::answer(const catalog::Question& question) {
+  Dice& dice = trouble_.dice();
+  const std::size_t kept = names_.size() - 1;  // The last one keeps no bytes: that would delete.
+  if (const auto* end = std::get_if<catalog::RetainWanted>(&question)) {
+    if (dice.one_in(2)) return;
+    const auto tier = static_cast<catalog::TierIndex>(dice.pick(kept));
+    reports_.push_back(catalog::Retain{end->id, dice.pick(3) * second_ns,
+                                       dice.one_in(2) ? catalog::no_tier : tier, 2});
+    return;
+  }
+  const auto& wanted = std::get<catalog::SpillWanted>(question);
+  catalog::SpillLook look;
+  ledger_->read([&](const catalog::Catalog& catalog, const catalog::Clocks& now) {
+    catalog.look_at_victims(wanted.tier, 8, now, look);
+  });
+  catalog::Evict evict{wanted.tier, wanted.number, !dice.one_in(4), 1, {}};
+  while (evict.is_answered && !look.candidates.empty() && !dice.one_in(4)) {
+    const catalog::Candidate& chosen = look.candidates[dice.pick(look.candidates.size())];
+    const auto tier = static_cast<catalog::TierIndex>(dice.pick(kept));
+    const bool has_target = dice.one_in(3);
+    evict.choices.push_back({chosen.id, chosen.generation, has_target ? tier : catalog::no_tier});
+  }
+  reports_.push_back(std::move(evict));
+}
 
 // The oldest, or a later one.
 template <typename Things>

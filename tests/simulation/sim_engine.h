@@ -81,6 +81,7 @@ class SimEngine {
     }
     bool is_begun = false;
   };
+  void answer(const catalog::Question& question);
   bool begin_check(const catalog::CopyToCheck& copy);
   void end_check(const catalog::CopyToCheck& copy);
 

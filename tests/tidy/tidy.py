@@ -34,7 +34,7 @@ MAY_INCLUDE = {
     SDK: [],
     "sdk/checksum": [SDK + "/pm/cpp"],
     "sdk/client/cpp": [SDK + "/pm/cpp", "sdk/checksum", "proto"],
-    "sdk/ctl": [SDK + "/pm/cpp", "sdk/client/cpp", "proto"],
+    "sdk/ctl": [SDK + "/pm/cpp", "sdk/client/cpp", "core/catalog", "core/policy", "proto"],
     "sdk/check": [SDK],
     "core/catalog": [],
     "core/observe": [SDK],

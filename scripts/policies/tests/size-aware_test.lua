@@ -33,4 +33,4 @@ local function promotion(size_bytes)
   return {tiers = tiers, tier = "disk", target = "shm", payload = {size_bytes = size_bytes}}
 end
 policy.example {hook = "promote", expect = false, facts = promotion(101)}
-policy.example {hook = "promote", expect = "default", facts = promotion(100)}
+policy.example {hook = "promote", expect = "shm", facts = promotion(100)}

@@ -55,6 +55,7 @@ class Machine {
     for (Effect& effect : changes.effects) effects.push_back(std::move(effect));
     for (Record& record : changes.records) records.push_back(std::move(record));
     for (const Event& event : changes.events) events.push_back(event);
+    for (const Question& question : changes.questions) questions.push_back(question);
     last_records = changes.records.size();
     last_power = changes.power;
   }
@@ -225,6 +226,7 @@ class Machine {
   std::deque<Effect> effects;
   std::vector<Record> records;
   std::vector<Event> events;
+  std::deque<Question> questions;
   std::size_t last_records = 0;
   bool last_power = false;
   Ticket ticket = 0;

@@ -230,6 +230,10 @@ class Model {
   void on(const Tick& command);
   void on(const Shutdown& command);
   void on(const IndexSizes&) {}
+  // The built-in rules decide in this model.
+  void on(const PolicyInUse&) {}
+  void on(const Evict&) {}
+  void on(const Retain&) {}
   void on(const Mounted& command);
   void on(const TierHealth& report);
   bool is_repeat(const RequestKey& request, Caller& caller);

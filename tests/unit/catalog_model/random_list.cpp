@@ -164,7 +164,10 @@ void RandomList::apply(const Command& command, Serial seen, std::uint64_t genera
                                       "AddLineage",
                                       "CheckCopy",
                                       "CopyChecked",
-                                      "TierHealth"};
+                                      "TierHealth",
+                                      "PolicyInUse",
+                                      "Evict",
+                                      "Retain"};
   static_assert(std::size(names) == std::variant_size_v<Command>);
   ++tally_.kinds[names[command.index()]];
   for (const Reply& reply : changes.replies) {

@@ -15,6 +15,11 @@ using namespace test;  // NOLINT(google-build-using-namespace)
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+template <typename Facts>
+Service::Gather<Facts> always(Facts facts) {
+  return [facts] { return facts; };
+}
+
 struct Placed {
   std::string rule;
   TierIndex tier = no_tier;
@@ -37,7 +42,7 @@ class ServiceTest : public testing::Test {
 
   static std::future<Placed> begin(Service& service) {
     auto promise = std::make_shared<std::promise<Placed>>();
-    service.ask(place_facts(), [promise](PlaceDecision decision, const std::string& rule) {
+    service.ask(always(place_facts()), [promise](PlaceDecision decision, const std::string& rule) {
       promise->set_value({rule, decision.tier, std::this_thread::get_id()});
     });
     return promise->get_future();
@@ -57,18 +62,18 @@ TEST_F(ServiceTest, answers_every_hook_on_a_thread_of_its_own) {
   EXPECT_EQ(placed.tier, disk);
   EXPECT_NE(placed.thread, std::this_thread::get_id());
   std::promise<std::string> words[4];
-  service->ask(AdmitFacts(), [&](AdmitDecision decision, const std::string& rule) {
+  service->ask(always(AdmitFacts()), [&](AdmitDecision decision, const std::string& rule) {
     words[0].set_value(rule + " " + decision.why);
   });
-  service->ask(spill_facts(3), [&](SpillDecision decision, const std::string& rule) {
+  service->ask(always(spill_facts(3)), [&](SpillDecision decision, const std::string& rule) {
     words[1].set_value(rule + " " + std::to_string(decision.victims.at(0).candidate));
   });
   PromoteFacts promote;
   promote.tiers = some_tiers();
-  service->ask(promote, [&](PromoteDecision decision, const std::string& rule) {
+  service->ask(always(promote), [&](PromoteDecision decision, const std::string& rule) {
     words[2].set_value(rule + " " + std::to_string(decision.tier));
   });
-  service->ask(RetainFacts(), [&](RetainDecision decision, const std::string& rule) {
+  service->ask(always(RetainFacts()), [&](RetainDecision decision, const std::string& rule) {
     words[3].set_value(rule + " " + std::to_string(decision.keep_ms));
   });
   EXPECT_EQ(words[0].get_future().get(), "one no");
@@ -106,7 +111,7 @@ TEST_F(ServiceTest, drops_what_is_too_much) {
   // The only worker is kept by an answer.
   std::promise<void> entered;
   std::promise<void> release;
-  service->ask(place_facts(), [&](PlaceDecision, const std::string&) {
+  service->ask(always(place_facts()), [&](PlaceDecision, const std::string&) {
     entered.set_value();
     release.get_future().wait();
   });
@@ -127,7 +132,7 @@ TEST_F(ServiceTest, answers_what_waits_with_the_default_when_it_stops) {
   const auto service = start();
   std::promise<void> entered;
   std::promise<void> release;
-  service->ask(place_facts(), [&](PlaceDecision, const std::string&) {
+  service->ask(always(place_facts()), [&](PlaceDecision, const std::string&) {
     entered.set_value();
     release.get_future().wait();
   });
@@ -202,7 +207,8 @@ TEST_F(ServiceTest, suspends_a_rule_in_all_workers) {
   EXPECT_EQ(service->spill_order(), CandidateOrder::score);
   for (int n = 0; n < 50; ++n) {
     std::promise<void> done;
-    service->ask(spill_facts(2), [&](SpillDecision, const std::string&) { done.set_value(); });
+    service->ask(always(spill_facts(2)),
+                 [&](SpillDecision, const std::string&) { done.set_value(); });
     done.get_future().wait();
   }
   EXPECT_FALSE(service->asks(Hook::spill));
@@ -230,7 +236,7 @@ TEST_F(ServiceTest, may_be_asked_reloaded_and_looked_at_by_many_at_once) {
         PlaceFacts facts = place_facts();
         facts.client.payloads = static_cast<std::uint64_t>((n + thread) % 3);
         std::promise<void> done;
-        service->ask(std::move(facts), [&](PlaceDecision decision, const std::string& rule) {
+        service->ask(always(facts), [&](PlaceDecision decision, const std::string& rule) {
           if (rule != "one" || decision.tier != disk) ++wrong;
           ++answered;
           done.set_value();

@@ -174,17 +174,22 @@ TEST(Simulator, a_promotion_is_decided_by_what_is_true_then) {
     return policy::PromoteDecision{facts.payload.reads >= 2 ? facts.target : catalog::no_tier};
   };
   std::vector<Access> trace{{0, 5, 10, Op::write}};
-  for (const std::uint64_t at : {100, 150, 350, 400}) trace.push_back({at, 0, 30, Op::read});
+  for (const std::uint64_t at : {1'000, 5'000, 8'000}) trace.push_back({at, 0, 30, Op::read});
   const SimulationResult result = simulate(trace, two_tiers(100), decider);
-  ASSERT_EQ(asked.size(), 3u);
+  ASSERT_EQ(asked.size(), 2u);
   const policy::PromoteFacts& last = asked.back();
   EXPECT_EQ(last.tier, 1u);
   EXPECT_EQ(last.target, 0u);
+  EXPECT_EQ(last.payload.id, "0");
   EXPECT_EQ(last.payload.size_bytes, 30u);
-  EXPECT_EQ(last.payload.age_ms, 250u);
-  EXPECT_EQ(last.payload.unread_ms, 200u);
+  EXPECT_EQ(last.payload.age_ms, 4'000u);
   EXPECT_EQ(last.payload.reads, 2u);
+  EXPECT_EQ(last.payload.frequency, 2u);
   EXPECT_EQ(last.payload.tiers, std::vector<catalog::TierIndex>{1});
+  ASSERT_TRUE(last.has_victim);
+  EXPECT_EQ(last.victim.size_bytes, 10u);
+  EXPECT_EQ(last.victim.unread_ms, 5'000u);
+  EXPECT_EQ(last.victim.reads, 0u);
   ASSERT_EQ(last.tiers.size(), 2u);
   EXPECT_EQ(last.tiers[0].name, "fast");
   EXPECT_EQ(last.tiers[0].used_bytes, 10u);
@@ -192,7 +197,51 @@ TEST(Simulator, a_promotion_is_decided_by_what_is_true_then) {
   EXPECT_EQ(last.tiers[1].used_bytes, 30u);
   EXPECT_TRUE(last.tiers[1].survives_power);
   EXPECT_EQ(result.hits.hits, 1u);
-  EXPECT_EQ(result.left, 2u);
+  EXPECT_EQ(result.left, 1u);
+}
+
+TEST(Simulator, a_policy_chooses_who_leaves) {
+  std::vector<policy::SpillFacts> asked;
+  Decider decider;
+  decider.spill = [&](const policy::SpillFacts& facts) {
+    asked.push_back(facts);
+    // The latest, and one that is not there.
+    const auto last = static_cast<std::uint32_t>(facts.candidates.size() - 1);
+    return policy::SpillDecision{{{last + 1, catalog::no_tier}, {last, catalog::no_tier}}};
+  };
+  const auto trace = make_loop({.objects = 5, .accesses = 10, .size_bytes = 10});
+  const SimulationResult result = simulate(trace, two_tiers(40), decider);
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_EQ(asked[0].tier, 0u);
+  EXPECT_EQ(asked[0].bytes_wanted, 10u);
+  ASSERT_EQ(asked[0].candidates.size(), 4u);
+  EXPECT_EQ(asked[0].tiers[0].waiting_bytes, 10u);
+  // 4 takes the place of 3, so 0, 1 and 2 are hits; then 3 takes that of 2, and 4 is a hit.
+  EXPECT_EQ(result.hits.hits, 4u);
+}
+
+TEST(Simulator, the_built_in_rule_chooses_when_a_policy_does_not) {
+  Decider silent;
+  silent.spill = [](const policy::SpillFacts&) { return std::nullopt; };
+  Decider useless;
+  useless.spill = [](const policy::SpillFacts&) { return policy::SpillDecision{}; };
+  const auto trace = make_zipf({.objects = 100, .accesses = 2000});
+  const HitCounts lru = run_lru(trace, 10 * 4096);
+  EXPECT_EQ(simulate(trace, two_tiers(10 * 4096), silent).hits, lru);
+  EXPECT_EQ(simulate(trace, two_tiers(10 * 4096), useless).hits, lru);
+}
+
+TEST(Simulator, a_second_copy_is_made_where_the_policy_says) {
+  Decider decider;
+  decider.place = [](const policy::PlaceFacts& facts) {
+    EXPECT_EQ(facts.hint, 0u);
+    return policy::PlaceDecision{0, 1};
+  };
+  const std::vector<Access> trace{{0, 0, 60, Op::write}, {1, 1, 60, Op::write}};
+  const SimulationResult result = simulate(trace, two_tiers(100), decider);
+  EXPECT_EQ(result.tiers[1].moved_in, 2u);
+  EXPECT_EQ(result.dropped, 1u);
+  EXPECT_EQ(result.spilled, 0u);
 }
 
 TEST(Simulator, a_policy_places_writes_and_declines_them) {

@@ -1,0 +1,227 @@
+#include "policy_desk.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace pm::api {
+
+using catalog::Catalog;
+using catalog::Clocks;
+using policy::can_take;
+using policy::Hook;
+using policy::next_faster;
+using policy::payload_facts;
+using policy::set_loads;
+
+namespace {
+
+constexpr std::uint32_t candidates_max = 64;
+
+void refuse(const catalog::Allocate& command, catalog::Reason reason, const std::string& why) {
+  catalog::Reply refusal;
+  refusal.ticket = command.ticket;
+  refusal.reason = reason;
+  refusal.message = why;
+  ledger::handler_of(command.ticket)->on_reply(refusal);
+}
+
+}  // namespace
+
+PolicyDesk::PolicyDesk(policy::Service& service, std::vector<policy::TierFacts> tiers)
+    : service_(service), tiers_(std::move(tiers)) {}
+
+void PolicyDesk::serve(ledger::Ledger& ledger) {
+  ledger_ = &ledger;
+  ledger.on_question([this](const catalog::Question& question) { on_question(question); });
+}
+
+catalog::PolicyInUse PolicyDesk::in_use() const {
+  const bool by_score = service_.spill_order() == policy::CandidateOrder::score;
+  return {service_.asks(Hook::spill), service_.asks(Hook::retain),
+          by_score ? catalog::VictimOrder::score : catalog::VictimOrder::oldest};
+}
+
+void PolicyDesk::on_reloaded() {
+  if (ledger_ != nullptr) ledger_->submit(in_use());
+}
+
+std::uint16_t PolicyDesk::number_of(Hook hook, const std::string& rule) {
+  const std::string name = std::string(policy::hook_name(hook)) + "." + rule;
+  const std::lock_guard lock(names_mutex_);
+  const auto known = numbers_.find(name);
+  if (known != numbers_.end()) return known->second;
+  // More names than numbers come only from reloading for ever; they share the last one.
+  if (names_.size() > UINT16_MAX) return UINT16_MAX;
+  names_.push_back(name);
+  const auto number = static_cast<std::uint16_t>(names_.size() - 1);
+  numbers_.emplace(name, number);
+  return number;
+}
+
+std::string PolicyDesk::rule_name(std::uint16_t number) const {
+  const std::lock_guard lock(names_mutex_);
+  return number < names_.size() ? names_[number] : std::string();
+}
+
+// ---- facts ----
+
+std::vector<policy::TierFacts> PolicyDesk::tier_facts() {
+  std::vector<policy::TierFacts> tiers = tiers_;
+  set_loads(ledger_->read([](const Catalog& catalog, const Clocks&) { return catalog.loads(); }),
+            tiers);
+  return tiers;
+}
+
+policy::ClientFacts PolicyDesk::client_facts(const std::string& name) {
+  catalog::Usage usage =
+      ledger_->read([&](const Catalog& catalog, const Clocks&) { return catalog.usage_of(name); });
+  usage.charged_bytes.resize(tiers_.size());
+  policy::ClientFacts client;
+  client.name = name;
+  client.payloads = usage.payloads;
+  client.used_bytes = std::move(usage.charged_bytes);
+  return client;
+}
+
+// ---- allocations ----
+
+void PolicyDesk::allocate(catalog::Allocate command) {
+  const bool is_placed = service_.asks(Hook::place);
+  if (!is_placed && !service_.asks(Hook::admit)) return submit(command);
+  const auto asked = std::make_shared<catalog::Allocate>(std::move(command));
+  return is_placed ? place(asked) : admit(asked);
+}
+
+void PolicyDesk::place(const std::shared_ptr<catalog::Allocate>& command) {
+  service_.ask<policy::PlaceFacts>(
+      [this, command] {
+        return policy::PlaceFacts{tier_facts(), payload_facts(*command),
+                                  client_facts(command->owner), command->tier};
+      },
+      [this, command](const policy::PlaceDecision& decision, const std::string& rule) {
+        if (!rule.empty() && can_take(tier_facts()[decision.tier], command->size_bytes)) {
+          command->tier = decision.tier;
+          command->copy_to = decision.copy_to;
+          command->rule = number_of(Hook::place, rule);
+        }
+        admit(command);
+      });
+}
+
+void PolicyDesk::admit(const std::shared_ptr<catalog::Allocate>& command) {
+  if (!service_.asks(Hook::admit) || command->tier == catalog::no_tier) return submit(*command);
+  service_.ask<policy::AdmitFacts>(
+      [this, command] {
+        return policy::AdmitFacts{tier_facts(), payload_facts(*command),
+                                  client_facts(command->owner), command->tier};
+      },
+      [this, command](const policy::AdmitDecision& decision, const std::string& rule) {
+        if (rule.empty() || decision.admitted) return submit(*command);
+        refuse(*command, catalog::Reason::not_admitted, decision.why);
+      });
+}
+
+void PolicyDesk::submit(const catalog::Allocate& command) {
+  if (command.tier != catalog::no_tier) return ledger_->submit(command);
+  refuse(command, catalog::Reason::tier_unspecified, {});
+}
+
+// ---- reads ----
+
+void PolicyDesk::note_read(const catalog::View& view) {
+  if (!service_.asks(Hook::promote) || view.tier == catalog::no_tier) return;
+  if (next_faster(tiers_, view.tier, view.size_bytes) == catalog::no_tier) return;
+  // When there is no time for it, the payload is read again some day.
+  service_.ask<policy::PromoteFacts>(
+      [this, id = view.id] { return promote_facts(id); },
+      [this, id = view.id](const policy::PromoteDecision& decision, const std::string& rule) {
+        if (rule.empty() || decision.tier == catalog::no_tier) return;
+        catalog::Promote command;
+        command.id = id;
+        command.tier = decision.tier;
+        command.best_effort = true;
+        command.only_up = true;
+        command.rule = number_of(Hook::promote, rule);
+        ledger_->submit(command);
+      });
+}
+
+std::optional<policy::PromoteFacts> PolicyDesk::promote_facts(const catalog::Id& id) {
+  policy::PromoteFacts facts;
+  facts.tiers = tier_facts();
+  catalog::Candidate payload;
+  catalog::Candidate victim;
+  Clocks moment;
+  const bool is_there = ledger_->read([&](const Catalog& catalog, const Clocks& now) {
+    moment = now;
+    if (!catalog.look_at(id, now, payload)) return false;
+    facts.target = next_faster(facts.tiers, payload.tiers.front(), payload.size_bytes);
+    if (facts.target == catalog::no_tier) return false;
+    facts.has_victim = catalog.look_at_first_victim(facts.target, now, victim);
+    return true;
+  });
+  if (!is_there) return std::nullopt;
+  facts.tier = payload.tiers.front();
+  facts.payload = payload_facts(payload, moment);
+  if (facts.has_victim) facts.victim = payload_facts(victim, moment);
+  return facts;
+}
+
+// ---- what the catalog asks ----
+
+void PolicyDesk::on_question(const catalog::Question& question) {
+  if (const auto* end = std::get_if<catalog::RetainWanted>(&question)) return retain(end->id);
+  spill(std::get<catalog::SpillWanted>(question));
+}
+
+void PolicyDesk::spill(const catalog::SpillWanted& wanted) {
+  const auto look = std::make_shared<catalog::SpillLook>();
+  service_.ask<policy::SpillFacts>(
+      [this, wanted, look] {
+        Clocks moment;
+        ledger_->read([&](const Catalog& catalog, const Clocks& now) {
+          moment = now;
+          catalog.look_at_victims(wanted.tier, candidates_max, now, *look);
+        });
+        policy::SpillFacts facts;
+        facts.tiers = tier_facts();
+        facts.tier = wanted.tier;
+        facts.bytes_wanted = look->bytes_wanted;
+        for (const catalog::Candidate& candidate : look->candidates) {
+          facts.candidates.push_back(payload_facts(candidate, moment));
+        }
+        return facts;
+      },
+      [this, wanted, look](const policy::SpillDecision& decision, const std::string& rule) {
+        catalog::Evict answer{wanted.tier, wanted.number, !rule.empty(), 0, {}};
+        if (!rule.empty()) answer.rule = number_of(Hook::spill, rule);
+        for (const policy::Victim& victim : decision.victims) {
+          const catalog::Candidate& chosen = look->candidates[victim.candidate];
+          answer.choices.push_back({chosen.id, chosen.generation, victim.target});
+        }
+        ledger_->submit(answer);
+      });
+}
+
+void PolicyDesk::retain(const catalog::Id& id) {
+  service_.ask<policy::RetainFacts>(
+      [this, id]() -> std::optional<policy::RetainFacts> {
+        catalog::Candidate payload;
+        Clocks moment;
+        const bool is_there = ledger_->read([&](const Catalog& catalog, const Clocks& now) {
+          moment = now;
+          return catalog.look_at(id, now, payload);
+        });
+        if (!is_there) return std::nullopt;
+        return policy::RetainFacts{tier_facts(), payload_facts(payload, moment)};
+      },
+      [this, id](const policy::RetainDecision& decision, const std::string& rule) {
+        if (rule.empty() || decision.keep_ms == 0) return;
+        constexpr std::uint64_t ms_ns = 1'000'000;
+        const std::uint64_t keep_ns = std::min(decision.keep_ms, UINT64_MAX / ms_ns) * ms_ns;
+        ledger_->submit(catalog::Retain{id, keep_ns, decision.tier, number_of(Hook::retain, rule)});
+      });
+}
+
+}  // namespace pm::api

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/ledger/ledger.h"
+#include "core/policy/catalog_facts.h"
+#include "core/policy/service.h"
+
+namespace pm::api {
+
+// Asks policies for the engine: gathers the facts on the policies' threads, and makes commands of
+// the answers. What the answers say is checked here and by the catalog; what cannot be done is as
+// if nobody had answered.
+class PolicyDesk {
+ public:
+  // The service has been started; both outlive the desk's users.
+  PolicyDesk(policy::Service& service, std::vector<policy::TierFacts> tiers);
+
+  // Before the first command.
+  void serve(ledger::Ledger& ledger);
+
+  // What the catalog must know of those who decide. [thread-safe]
+  catalog::PolicyInUse in_use() const;
+
+  // True: an allocation that names no tier gets one. [thread-safe]
+  bool chooses_tiers() const { return service_.asks(policy::Hook::place); }
+  // Submits the command once it has been decided where it goes, or replies that it is refused.
+  // [thread-safe]
+  void allocate(catalog::Allocate command);
+  // A lease on what is shown was granted. [thread-safe]
+  void note_read(const catalog::View& view);
+  // Answers what the catalog asks. [thread-safe]
+  void on_question(const catalog::Question& question);
+
+  // Loads the files anew on a thread of its own, and says what stood in the way. [thread-safe]
+  void reload(std::function<void(const Status&)> then) { service_.begin_reload(std::move(then)); }
+  // The files have been loaded anew: tells the catalog who decides from now on.
+  void on_reloaded();
+
+  // "place.big-on-disk", of the number that events give; empty for 0. [thread-safe]
+  std::string rule_name(std::uint16_t number) const;
+  policy::ServiceStates states() { return service_.states(); }
+
+ private:
+  std::uint16_t number_of(policy::Hook hook, const std::string& rule);
+  policy::ClientFacts client_facts(const std::string& name);
+  std::vector<policy::TierFacts> tier_facts();
+  void place(const std::shared_ptr<catalog::Allocate>& command);
+  void admit(const std::shared_ptr<catalog::Allocate>& command);
+  void submit(const catalog::Allocate& command);
+  std::optional<policy::PromoteFacts> promote_facts(const catalog::Id& id);
+  void spill(const catalog::SpillWanted& wanted);
+  void retain(const catalog::Id& id);
+
+  policy::Service& service_;
+  const std::vector<policy::TierFacts> tiers_;
+  ledger::Ledger* ledger_ = nullptr;
+
+  mutable std::mutex names_mutex_;  // Round what follows.
+  std::vector<std::string> names_{""};
+  std::unordered_map<std::string, std::uint16_t> numbers_;
+};
+
+}  // namespace pm::api
