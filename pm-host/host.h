@@ -35,9 +35,8 @@ class Host {
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
+  void reload_policies() { engine_->reload_policies(); }  // Says in the log how that went.
   // What GetConfig shows from now on. [thread-safe]
-  // Loads the policies anew; says in the log how that went.
-  void reload_policies() { engine_->reload_policies(); }
   void show_config(const HostConfig& config) { shown_config_.set(config); }
 
   // Makes the directories, opens the repository, creates the tiers, recovers and opens the

@@ -51,7 +51,7 @@ po::options_description global_options() {
 struct VerbOptions {
   const char* verb;
   std::vector<const char*> options;
-  std::vector<const char*> positional;  // The last one may repeat when it is "ids".
+  std::vector<const char*> positional;  // The last one may repeat when it is "ids" or "files".
 };
 
 const std::vector<VerbOptions>& verb_options() {
@@ -74,6 +74,8 @@ const std::vector<VerbOptions>& verb_options() {
       {"get", {"min-tier", "duration-ms", "best-effort", "no-verify"}, {"id", "file"}},
       {"sha256", {"min-tier", "duration-ms", "best-effort", "no-verify"}, {"id"}},
       {"scrub", {"tier", "bytes-per-second", "wait"}, {"ids"}},
+      {"policy check", {"together"}, {"files"}},
+      {"policy test", {}, {"directory"}},
   };
   return all;
 }
@@ -95,6 +97,7 @@ po::options_description option_pool() {
       "lease, get, sha256, promote: do not wait for a promotion; spill: only start it")(
       "bytes-per-second", text("N"), "of a pass, at most (default: as configured)")(
       "wait", po::bool_switch(), "until the pass has ended")(
+      "together", po::bool_switch(), "load all files as one, in this order, as a host does")(
       "no-verify", po::bool_switch(), "do not hold the bytes against the payload's checksum")(
       "force", po::bool_switch(), "also when leased")("to", text("TIER"), "where it goes")(
       "drop-source", po::bool_switch(), "give up the copy below, also a durable one")(
@@ -139,7 +142,8 @@ Syntax syntax_of(const Verb& verb) {
     }
     syntax.positional.assign(found->positional.begin(), found->positional.end());
     syntax.last_is_optional = verb.name == "scrub";
-    syntax.last_repeats = !syntax.positional.empty() && syntax.positional.back() == "ids";
+    syntax.last_repeats = !syntax.positional.empty() && (syntax.positional.back() == "ids" ||
+                                                         syntax.positional.back() == "files");
   }
   syntax.options.add(options);
   return syntax;
@@ -216,7 +220,8 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& arguments, con
   for (const std::string& name : syntax.positional) {
     if (values.count(name) != 0 || values["help"].as<bool>()) continue;
     if (syntax.last_is_optional && name == syntax.positional.back()) continue;
-    return usage_error("an argument is missing: " + (name == "ids" ? "id" : name));
+    const bool is_plural = name == "ids" || name == "files";
+    return usage_error("an argument is missing: " + name.substr(0, name.size() - is_plural));
   }
   return Arguments(std::move(values));
 }
@@ -245,6 +250,9 @@ const std::vector<Verb>& verbs() {
         {"sha256", "ID", "hash the bytes that a lease maps", run_sha256},
         {"scrub", "[ID...|--tier TIER] [--wait]", "look for bit rot: at payloads, a tier or all",
          run_scrub},
+        {"policy check", "FILE...", "load policies, run their examples, and print their rules",
+         run_policy_check},
+        {"policy test", "DIR", "run the examples of NAME_test.lua over NAME.lua", run_policy_test},
         {"completion", "SHELL", "print what makes bash or zsh complete these words",
          run_completion},
     };

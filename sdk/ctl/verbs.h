@@ -24,6 +24,9 @@ int run_sha256(const Context& context);
 
 int run_scrub(const Context& context);
 
+int run_policy_check(const Context& context);
+int run_policy_test(const Context& context);
+
 int run_completion(const Context& context);
 
 }  // namespace pm::ctl

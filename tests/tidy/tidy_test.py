@@ -65,7 +65,7 @@ class Tidy(unittest.TestCase):
             "plugins/tier-b/plugin.c": '#include "../tier-a/store.h"\n',
             "plugins/tier-a/plugin.cpp": '#include "core/catalog/catalog.h"\n',
             "examples/plugins/tier-c/tier.c": '#include "sdk/client/cpp/client.h"\n',
-            "sdk/ctl/main.cpp": '#include "core/catalog/catalog.h"\n',
+            "sdk/ctl/main.cpp": '#include "core/ledger/ledger.h"\n',
             "sdk/client/cpp/client.h": HEADER + "#include <pm/tier.h>\n",
             "sdk/include/pm/tier.h": HEADER + '#include "core/catalog/ids.h"\n',
             "core/catalog/ids.h": HEADER + "#include <pm/tier.h>\n",

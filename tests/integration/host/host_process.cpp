@@ -111,7 +111,7 @@ void HostProcess::write_tier(std::ostream& out, const std::string& name, bool fa
                              const std::string& keys, const std::string& config) const {
   out << "[[tier]]\nname = \"" << name << "\"\nplugin = \"org.payload-manager.tier-"
       << (faults ? "fault" : name) << "\"\n"
-      << keys << "[tier.config]\n";
+      << keys << watermarks() << "[tier.config]\n";
   if (faults) {
     out << "plugin = \"tier-" << name << "\"\nschedule_file = \"" << schedule_file(name).string()
         << "\"\n[tier.config.config]\n";
@@ -119,9 +119,16 @@ void HostProcess::write_tier(std::ostream& out, const std::string& name, bool fa
   out << config;
 }
 
+std::string HostProcess::watermarks() const {
+  const unsigned high = options_.high_watermark_percent;
+  return "high_watermark_percent = " + std::to_string(high) +
+         "\nlow_watermark_percent = " + std::to_string(high == 100 ? 100 : high - 5) + "\n";
+}
+
 void HostProcess::write_more_tiers(std::ostream& out) const {
   out << "[[tier]]\nname = \"fast\"\nplugin = \"org.payload-manager.tier-shm\"\n"
-      << "number = 100\nrank = 10\n[tier.config]\ncapacity_bytes = " << options_.fast_capacity_bytes
+      << "number = 100\nrank = 10\n"
+      << watermarks() << "[tier.config]\ncapacity_bytes = " << options_.fast_capacity_bytes
       << "\nprefix = \"" << prefix_
       << "-fast\"\n[[tier]]\nname = \"slow\"\nplugin = \"org.payload-manager.tier-disk\"\n"
       << "number = 101\nrank = 40\n[tier.config]\nroot = \"" << slow_root().string() << "\"\n";

@@ -29,6 +29,8 @@ struct HostOptions {
   std::uint64_t shm_capacity_bytes = 64 << 20;
   std::uint64_t slab_bytes = 0;
   std::uint64_t disk_capacity_bytes = 0;  // 0: unbounded.
+  // Of each tier of shm or disk; the low one is 5 less. 100: it may fill up.
+  unsigned high_watermark_percent = 100;
   std::uint64_t drain_ms_max = 3'000;
   std::uint64_t allocate_wait_ms_max = 10'000;
   std::uint64_t orphan_grace_ms = 200;
@@ -128,6 +130,7 @@ class HostProcess {
   std::filesystem::path schedule_file(const std::string& part) const;
   void set_faults(const std::string& part, const std::string& toml) const;
   void write_repository(std::ostream& out) const;
+  std::string watermarks() const;
   void write_tier(std::ostream& out, const std::string& name, bool faults, const std::string& keys,
                   const std::string& config) const;
   void write_more_tiers(std::ostream& out) const;

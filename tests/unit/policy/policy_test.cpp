@@ -251,7 +251,6 @@ TEST(examples, give_facts_as_rules_see_them) {
     payload = {id = "x", size_bytes = 3, labels = {b = "2", a = "1"}, priority = "low",
                spill_target = "disk", tiers = {"disk"}, expires_in_ms = 7, pinned = true,
                frequency = 4},
-    client = {name = "me", used_bytes = {disk = 9}},
     tier = "disk", target = "shm", victim = {frequency = 5}})";
   const std::string rule =
       "policy.promote {name = 'p', rule = function(facts) local p = facts.payload "
@@ -263,13 +262,17 @@ TEST(examples, give_facts_as_rules_see_them) {
       "assert(p.labels.a == '1' and p.labels.b == '2' and p.labels.c == nil) "
       "assert(p.priority == 'low' and p.spill_target == 'disk' and p.tiers[1] == 'disk') "
       "assert(p.expires_in_ms == 7 and p.pinned and p.frequency == 4 and p.size_bytes == 3) "
-      "assert(facts.client.used_bytes.disk == 9 and facts.client.used_bytes.shm == 0) "
       "assert(facts.victim.frequency == 5 and facts.victim.expires_in_ms == nil) "
-      "return facts.target end} ";
+      "return facts.target end} "
+      "policy.admit {name = 'a', rule = function(facts) "
+      "assert(facts.client.used_bytes.disk == 9 and facts.client.used_bytes.shm == 0) "
+      "return facts.client.name end} ";
   const auto policy =
-      load(rule + "policy.example {hook = 'promote', expect = 'shm', facts = " + facts + "}");
+      load(rule + "policy.example {hook = 'promote', expect = 'shm', facts = " + facts + "} " +
+           "policy.example {hook = 'admit', expect = 'me', facts = {tiers = {{name = 'shm'}, "
+           "{name = 'disk'}}, tier = 'shm', client = {name = 'me', used_bytes = {disk = 9}}}}");
   EXPECT_EQ(policy->check_examples().message(), "");
-  EXPECT_EQ(policy->examples_count(), 1u);
+  EXPECT_EQ(policy->examples_count(), 2u);
   EXPECT_EQ(policy->rules().states()[0].counts.asked, 0u) << "an example is no question";
 }
 

@@ -180,7 +180,7 @@ TEST(Simulator, a_promotion_is_decided_by_what_is_true_then) {
   const policy::PromoteFacts& last = asked.back();
   EXPECT_EQ(last.tier, 1u);
   EXPECT_EQ(last.target, 0u);
-  EXPECT_EQ(last.payload.id, "0");
+  EXPECT_EQ(last.payload.id, to_text(id_of(0)));
   EXPECT_EQ(last.payload.size_bytes, 30u);
   EXPECT_EQ(last.payload.age_ms, 4'000u);
   EXPECT_EQ(last.payload.reads, 2u);
