@@ -238,6 +238,7 @@ void Catalog::on(const Tick&) {
   while (const Slot slot = due(request_due_, wall - limits_.requests_kept_ns)) {
     forget_request(slot);
   }
+  resume_relief();
   streams_.tick({now_, *changes_, lsn_});
 }
 

@@ -64,6 +64,8 @@ bool Catalog::evict_chosen(TierIndex tier, const SpillChoice& choice) {
   if (slot == no_slot || !payloads_[slot].victim || payloads_[slot].listed != tier) return false;
   const Copy* copy = find_copy_on(payloads_[slot], tier);
   if (copy == nullptr || copy->generation != choice.generation) return false;
+  const bool is_needed = !tiers_[tier].waiting.empty();
+  if (!is_needed && !leaves_ahead(slot, tier, choice.target)) return false;
   return evict(slot, tier, choice.target);
 }
 

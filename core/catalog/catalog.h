@@ -208,6 +208,7 @@ class Catalog {
     bool is_relieved = false;
     std::uint32_t evictions = 0;        // Under way.
     std::uint64_t relief_after_ns = 0;  // Not before; monotonic.
+    std::uint32_t relief_pauses = 0;    // Since the low watermark was reached.
     // Of the policy.
     std::uint64_t question = 0;         // That it was asked; 0: none.
     std::uint32_t answers_in_vain = 0;  // In a row.
@@ -281,8 +282,10 @@ class Catalog {
   std::uint64_t staying_bytes(TierIndex tier) const;
   std::uint64_t wanted_bytes(TierIndex tier) const;
   void relieve(TierIndex tier);
+  void pause_relief(Tier& tier);
+  void resume_relief();
   void note_failed_eviction(TierIndex tier);
-  bool leaves_ahead(Slot payload, TierIndex tier) const;
+  bool leaves_ahead(Slot payload, TierIndex tier, TierIndex chosen = no_tier) const;
   void pump(TierIndex tier);
   void leave_queue(Slot operation);
   void give_back(TierIndex tier, std::uint64_t bytes);

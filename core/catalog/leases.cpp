@@ -156,9 +156,9 @@ void Catalog::end_lease(Slot slot) {
   }
   join_victims(lease.payload);
   // Its tier may have looked in vain for somebody who can leave.
-  if (payload.listed != no_tier && !tiers_[payload.listed].waiting.empty()) {
-    pump(payload.listed);
-  }
+  if (payload.listed == no_tier) return;
+  if (!tiers_[payload.listed].waiting.empty()) return pump(payload.listed);
+  if (tiers_[payload.listed].is_relieved) relieve(payload.listed);
 }
 
 // ---- who has them ----

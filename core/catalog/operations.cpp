@@ -272,6 +272,7 @@ void Catalog::on(const Sealed& report) {
   for (const Waiter& waiter : waiters) answer_with_view(waiter, slot);
   if (freed_bytes != 0) give_back(tier, freed_bytes);
   make_second_copy(slot);
+  if (tiers_[tier].is_relieved) relieve(tier);
 }
 
 // ---- delete ----

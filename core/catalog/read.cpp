@@ -88,6 +88,10 @@ std::uint64_t Catalog::next_due_mono_ns() const {
       due = first->key;
     }
   }
+  for (const Tier& tier : tiers_) {
+    if (!tier.is_relieved || tier.relief_after_ns == 0) continue;
+    if (due == 0 || tier.relief_after_ns < due) due = tier.relief_after_ns;
+  }
   const std::uint64_t sweep = streams_.next_due_mono_ns();
   return sweep != 0 && (due == 0 || sweep < due) ? sweep : due;
 }

@@ -17,8 +17,10 @@ constexpr int victims_max = 256;
 constexpr std::uint32_t evictions_failed_max = 8;
 // Moves under way ahead of need. More would only wait for the tier below, and keep the room there.
 constexpr std::uint32_t evictions_ahead_max = 64;
-// After a look in vain for somebody who can leave ahead of need.
-constexpr std::uint64_t relief_pause_ns = 100'000'000;
+// After a look in vain for somebody who can leave ahead of need, or one who could not after all;
+// twice as long each time, up to 64 times.
+constexpr std::uint64_t relief_pause_ns = 1'000'000'000;
+constexpr std::uint32_t relief_doublings_max = 6;
 
 }  // namespace
 
@@ -95,9 +97,8 @@ void Catalog::abandon(Slot slot, Reason reason) {
 }
 
 void Catalog::note_failed_eviction(TierIndex index) {
-  constexpr std::uint64_t pause_ns = 1'000'000'000;
   ++tiers_[index].evictions_failed;
-  tiers_[index].relief_after_ns = now_.mono_ns + pause_ns;
+  pause_relief(tiers_[index]);
 }
 
 // Sees to it that `bytes` will fit once everything that is leaving has left.
@@ -239,12 +240,16 @@ std::uint64_t Catalog::wanted_bytes(TierIndex index) const {
 }
 
 // A tier that is fuller than its high watermark gives up payloads until the low one, some at a
-// time, so that who comes later need not wait. Nothing is deleted, and nobody waits, for this.
+// time, so that who comes later need not wait. Nothing is deleted for this but by a policy's
+// choice, and nobody waits below.
 void Catalog::relieve(TierIndex index) {
   Tier& tier = tiers_[index];
   const std::uint64_t staying = staying_bytes(index);
   if (staying > tier.facts.high_watermark_bytes) tier.is_relieved = true;
-  if (staying <= tier.facts.low_watermark_bytes) tier.is_relieved = false;
+  if (staying <= tier.facts.low_watermark_bytes) {
+    tier.is_relieved = false;
+    tier.relief_pauses = 0;
+  }
   if (!tier.is_relieved || stopping_ || tier.evictions >= evictions_ahead_max) return;
   if (now_.mono_ns < tier.relief_after_ns) return;
   if (policy_.asks_spill && !tier.decides_itself) {
@@ -262,18 +267,36 @@ void Catalog::relieve(TierIndex index) {
     ++count;
   }
   // Not looked at again by each who comes.
-  if (!has_left && count > 0) tier.relief_after_ns = now_.mono_ns + relief_pause_ns;
+  if (!has_left && count > 0) pause_relief(tier);
 }
 
-bool Catalog::leaves_ahead(Slot slot, TierIndex tier) const {
+void Catalog::pause_relief(Tier& tier) {
+  if (tier.relief_after_ns > now_.mono_ns) return;  // One pause for all that fail together.
+  tier.relief_after_ns = now_.mono_ns + (relief_pause_ns << tier.relief_pauses);
+  tier.relief_pauses = std::min(tier.relief_pauses + 1, relief_doublings_max);
+}
+
+// A pause has ended.
+void Catalog::resume_relief() {
+  for (std::size_t index = 0; index < tiers_.size(); ++index) {
+    Tier& tier = tiers_[index];
+    if (!tier.is_relieved || tier.relief_after_ns == 0) continue;
+    if (tier.relief_after_ns > now_.mono_ns) continue;
+    tier.relief_after_ns = 0;
+    relieve(static_cast<TierIndex>(index));
+  }
+}
+
+bool Catalog::leaves_ahead(Slot slot, TierIndex tier, TierIndex chosen) const {
   const Payload& payload = payloads_[slot];
   const Copy* leaving = nullptr;
   each_copy(payload, [&](const Copy& copy) {
     if (copy.tier == tier && !copy.bad) leaving = &copy;
   });
   if (leaving == nullptr) return false;
-  const EvictionPlan plan = plan_eviction(payload, *leaving);
+  const EvictionPlan plan = plan_choice(payload, *leaving, chosen);
   if (plan.kind == EvictionPlan::Kind::drops_copy) return true;
+  if (plan.kind == EvictionPlan::Kind::is_deleted) return chosen != no_tier;
   return plan.kind == EvictionPlan::Kind::moves && has_free_room(plan.target, payload.size_bytes);
 }
 

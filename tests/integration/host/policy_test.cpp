@@ -103,6 +103,7 @@ class Policies : public testing::Test {
   std::unique_ptr<Wire> wire_;
 };
 
+// POLICY-1 and POLICY-4
 TEST_F(Policies, choose_where_an_allocation_goes_and_explain_names_the_rule) {
   write("a.lua",
         "policy.place { name = 'big', rule = function(facts)\n"
@@ -118,6 +119,7 @@ TEST_F(Policies, choose_where_an_allocation_goes_and_explain_names_the_rule) {
             "FAILED_PRECONDITION TIER_UNSPECIFIED");
 }
 
+// POLICY-3
 TEST_F(Policies, refuse_who_has_had_enough_in_their_own_words) {
   write("a.lua",
         "policy.admit { name = 'quota', rule = function(facts)\n"
@@ -147,6 +149,7 @@ TEST_F(Policies, know_after_a_restart_whose_payloads_are) {
   EXPECT_EQ(answer_of(allocate(1'000)), "RESOURCE_EXHAUSTED NOT_ADMITTED");
 }
 
+// POLICY-2
 TEST_F(Policies, choose_who_leaves_a_full_tier) {
   write("a.lua",
         "policy.spill { name = 'scratch-first', rule = function(facts)\n"
@@ -196,6 +199,7 @@ TEST_F(Policies, keep_a_durable_copy_of_what_is_written_to_memory) {
   EXPECT_EQ(tier_of(id), wire_core::TIER_DISK);
 }
 
+// POLICY-5
 TEST_F(Policies, let_a_payload_live_longer) {
   write("a.lua",
         "policy.retain { name = 'keep', rule = function(facts)\n"
@@ -245,6 +249,7 @@ TEST_F(Policies, are_loaded_anew_on_demand_by_a_signal_and_when_a_file_changes) 
   EXPECT_TRUE(eventually([&] { return tier_of(made(1'000)) == wire_core::TIER_RAM; }));
 }
 
+// POLICY-6
 TEST_F(Policies, that_are_wrong_leave_the_old_ones_and_say_where) {
   host_.options().more = "[policy]\ndirectory = \"" + scripts().string() + "\"\nlook_ms = 0\n";
   host_.write_config();
@@ -270,6 +275,7 @@ TEST_F(Policies, that_are_wrong_leave_the_old_ones_and_say_where) {
   EXPECT_NE(host_.log().find("a.lua:2:"), std::string::npos) << host_.log();
 }
 
+// POLICY-7
 TEST_F(Policies, that_fail_three_times_are_suspended_and_the_built_in_rules_go_on) {
   write("a.lua",
         "policy.place { name = 'broken', rule = function(facts)\n"

@@ -79,13 +79,16 @@ double HostProcess::restart(bool by_kill) {
 void HostProcess::write_config(const HostSetup& setup) const {
   std::ofstream out(directory_ / "host.toml");
   const bool is_sqlite = setup.repository == "sqlite";
+  const unsigned high = setup.high_watermark_percent;
   out << "[host]\nstate_directory = \"" << directory_ / "state"
       << "\"\nruntime_directory = \"" << directory_ / "run"
       << "\"\n\n[repository]\nplugin = \"org.payload-manager.repository-" << setup.repository
       << "\"\n";
   if (is_sqlite) out << "[repository.config]\npath = \"${state_directory}/catalog.sqlite\"\n";
   out << "\n[[tier]]\nname = \"shm\"\nplugin = \"org.payload-manager.tier-shm\"\nnumber = 2\n"
-      << "rank = 20\n[tier.config]\ncapacity_bytes = " << setup.shm_capacity_bytes
+      << "rank = 20\nhigh_watermark_percent = " << high
+      << "\nlow_watermark_percent = " << (high == 100 ? 100 : high - 5)
+      << "\n[tier.config]\ncapacity_bytes = " << setup.shm_capacity_bytes
       << "\nslab_bytes = " << setup.slab_bytes << "\nprefix = \"" << prefix_.text() << "\"\n"
       << "\n[[tier]]\nname = \"disk\"\nplugin = \"org.payload-manager.tier-disk\"\nnumber = 3\n"
       << "rank = 30\n[tier.config]\nroot = \"${state_directory}/payloads\"\n"

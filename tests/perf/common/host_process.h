@@ -12,8 +12,9 @@ namespace pm::perf {
 struct HostSetup {
   std::string repository = "sqlite";  // or "memory"
   std::uint64_t shm_capacity_bytes = 1ULL << 30;
-  std::uint64_t slab_bytes = 0;  // Of the capacity.
-  std::string preload;           // LD_PRELOAD of the first life.
+  std::uint64_t slab_bytes = 0;           // Of the capacity.
+  std::string preload;                    // LD_PRELOAD of the first life.
+  unsigned high_watermark_percent = 100;  // Of shm; the low one is 5 less. 100: it may fill up.
 };
 
 // A pm-host of its own: SQLite or memory, shm, disk, gRPC on a Unix socket. Ended with its owner.

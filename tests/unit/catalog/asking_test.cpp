@@ -166,6 +166,26 @@ TEST(asking, pinned_leased_and_protected_payloads_are_no_candidates) {
   EXPECT_EQ(look(machine).candidates.size(), 1u);
 }
 
+// POLICY-2
+TEST(asking, a_choice_is_held_to_what_the_payload_requires) {
+  Machine machine = asking_machine();
+  Retention durable;
+  durable.require_durable = true;
+  for (std::uint64_t number = 1; number <= 16; ++number) {
+    machine.put(number, 4 * kib, shm, 0, durable);
+  }
+  Allocate next;
+  next.id = make_id(17);
+  next.size_bytes = 4 * kib;
+  next.tier = shm;
+  machine.call(next);
+  machine.apply(answer_to(take_question(machine), machine, {0, 1}, nowhere));
+  machine.do_effects();
+  EXPECT_EQ(machine.see(1).tier, shm);
+  EXPECT_EQ(machine.see(2).tier, shm);
+  EXPECT_FALSE(machine.questions.empty()) << "it is asked again";
+}
+
 // Both tiers ask, and the lower one has nobody who may leave.
 TEST(asking, who_cannot_be_let_in_is_told_when_the_tier_below_is_full_too) {
   std::vector<TierFacts> tiers = three_tiers(64 * kib, 16 * kib);

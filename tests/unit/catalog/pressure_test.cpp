@@ -58,7 +58,20 @@ TEST(pressure, pauses_after_a_move_that_failed) {
   }
   EXPECT_EQ(failed, 5) << "those begun before the first one failed";
   machine.pass(2 * second_ns);
-  machine.put(16, 4 * kib);
+  machine.do_effects();
+  EXPECT_EQ(machine.charged(shm), 40 * kib) << "nobody tries again";
+}
+
+TEST(pressure, goes_on_when_those_who_were_held_may_leave) {
+  Machine machine(relieved_tiers());
+  for (std::uint64_t number = 1; number <= 14; ++number) {
+    machine.put(number, 4 * kib);
+    machine.lease(number, 100 + number, 60 * second_ns);
+  }
+  machine.put(15, 4 * kib);
+  EXPECT_EQ(machine.charged(shm), 56 * kib) << "all but the last one are held";
+  for (std::uint64_t number = 1; number <= 14; ++number) machine.release(100 + number);
+  machine.do_effects();
   EXPECT_EQ(machine.charged(shm), 40 * kib);
 }
 
