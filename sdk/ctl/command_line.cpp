@@ -76,6 +76,8 @@ const std::vector<VerbOptions>& verb_options() {
       {"scrub", {"tier", "bytes-per-second", "wait"}, {"ids"}},
       {"policy check", {"together"}, {"files"}},
       {"policy test", {}, {"directory"}},
+      {"policy show", {}, {}},
+      {"policy reload", {}, {}},
   };
   return all;
 }
@@ -253,6 +255,9 @@ const std::vector<Verb>& verbs() {
         {"policy check", "FILE...", "load policies, run their examples, and print their rules",
          run_policy_check},
         {"policy test", "DIR", "run the examples of NAME_test.lua over NAME.lua", run_policy_test},
+        {"policy show", "", "show the rules that a host has in use, and what they did",
+         run_policy_show},
+        {"policy reload", "", "let a host load its policies anew", run_policy_reload},
         {"completion", "SHELL", "print what makes bash or zsh complete these words",
          run_completion},
     };

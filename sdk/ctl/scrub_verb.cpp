@@ -4,6 +4,7 @@
 
 #include <ostream>
 
+#include "ask.h"
 #include "message_view.h"
 #include "payload/manager/admin/v1/scrub.pb.h"
 #include "text.h"
@@ -14,18 +15,7 @@ namespace {
 
 namespace admin = payload::manager::admin::v1;
 
-constexpr const char* service = "/payload.manager.services.v1.PayloadAdminService/";
 constexpr useconds_t look_every_us = 200'000;
-
-template <typename Response, typename Request>
-Result<Response> ask(const Context& context, const char* method, const Request& request) {
-  const auto bytes =
-      context.client.call(std::string(service) + method, request.SerializeAsString());
-  if (!bytes) return bytes.status();
-  Response response;
-  if (!response.ParseFromString(*bytes)) return Status(Code::internal, "an answer of another kind");
-  return response;
-}
 
 std::vector<std::string> count_cells(const admin::ScrubCounts& counts) {
   std::vector<std::string> cells;
@@ -83,7 +73,8 @@ int print_pass(const Context& context, const admin::ScrubPass& pass) {
 // Until it has ended.
 Result<admin::ScrubPass> wait_for(const Context& context, std::uint64_t number) {
   while (true) {
-    const auto answer = ask<admin::GetScrubResponse>(context, "GetScrub", admin::GetScrubRequest());
+    const auto answer =
+        ask_admin<admin::GetScrubResponse>(context, "GetScrub", admin::GetScrubRequest());
     if (!answer) return answer.status();
     const admin::ScrubPass* found = nullptr;
     for (const admin::ScrubPass& pass : answer->passes()) {
@@ -111,7 +102,7 @@ int run_scrub(const Context& context) {
   }
   request.set_tier(context.arguments.text("tier"));
   request.set_bytes_per_second(*rate);
-  const auto response = ask<admin::ScrubResponse>(context, "Scrub", request);
+  const auto response = ask_admin<admin::ScrubResponse>(context, "Scrub", request);
   if (!response) return context.fail(response.status());
   if (!ids->empty()) return print_results(context, *response);
   if (!context.arguments.flag("wait")) return print_pass(context, response->pass());

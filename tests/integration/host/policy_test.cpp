@@ -293,5 +293,29 @@ TEST_F(Policies, that_fail_three_times_are_suspended_and_the_built_in_rules_go_o
   EXPECT_FALSE(policies().rules(0).suspended());
 }
 
+// The operator's tool, over the same host.
+TEST_F(Policies, are_shown_and_loaded_anew_by_payloadctl) {
+  const auto run = [&](const std::string& verb) {
+    return run_program({(build_directory() / "bin/payloadctl").string(), "--address",
+                        host_.address(), "policy", verb});
+  };
+  write("a.lua", "policy.place { name = 'all', rule = function() return 'disk' end }");
+  start();
+  made(1'000);
+  const Finished shown = run("show");
+  EXPECT_EQ(shown.exit.code, 0) << shown.output;
+  EXPECT_NE(shown.output.find("place  all   a.lua:1  IN_USE  1      1         0"),
+            std::string::npos)
+      << shown.output;
+  write("b.lua", "policy.place { name = 'more', rule = function() end }");
+  const Finished reloaded = run("reload");
+  EXPECT_EQ(reloaded.exit.code, 0) << reloaded.output;
+  EXPECT_NE(reloaded.output.find("b.lua:1"), std::string::npos) << reloaded.output;
+  write("b.lua", "\nthis is no Lua");
+  const Finished refused = run("reload");
+  EXPECT_EQ(refused.exit.code, 1) << refused.output;
+  EXPECT_NE(refused.output.find("b.lua:2:"), std::string::npos) << refused.output;
+}
+
 }  // namespace
 }  // namespace pm::integration

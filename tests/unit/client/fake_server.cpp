@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <random>
 
+#include "payload/manager/admin/v1/policy.pb.h"
 #include "payload/manager/services/v1/admin_service.grpc.pb.h"
 #include "payload/manager/services/v1/catalog_service.grpc.pb.h"
 #include "payload/manager/services/v1/data_service.grpc.pb.h"
@@ -267,7 +268,46 @@ class FakeServer::Admin final : public services::PayloadAdminService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status GetPolicies(ServerContext*, const admin::GetPoliciesRequest*,
+                           admin::GetPoliciesResponse* reply) override {
+    const std::lock_guard lock(server_.mutex_);
+    if (auto status = server_.enter("GetPolicies"); !status.ok()) return status;
+    fill(*reply);
+    return grpc::Status::OK;
+  }
+  grpc::Status ReloadPolicies(ServerContext*, const admin::ReloadPoliciesRequest*,
+                              admin::ReloadPoliciesResponse* reply) override {
+    const std::lock_guard lock(server_.mutex_);
+    if (auto status = server_.enter("ReloadPolicies"); !status.ok()) return status;
+    fill(*reply->mutable_policies());
+    return grpc::Status::OK;
+  }
+
  private:
+  // Two rules, one of which is suspended.
+  static void fill(admin::GetPoliciesResponse& policies) {
+    policies.add_files("lru.lua");
+    policies.add_files("mine.lua");
+    admin::PolicyRule* rule = policies.add_rules();
+    rule->set_hook("place");
+    rule->set_name("mine");
+    rule->set_where("mine.lua:2");
+    rule->set_asked(7);
+    rule->set_answered(3);
+    rule->set_failed(4);
+    rule->set_suspended(true);
+    rule->set_last_error("mine.lua:3: too many steps");
+    rule = policies.add_rules();
+    rule->set_hook("spill");
+    rule->set_name("lru");
+    rule->set_where("lru.lua:20");
+    policies.set_questions(10);
+    policies.set_defaults(5);
+    policies.set_dropped(1);
+    policies.set_loads(2);
+    policies.set_last_error("mine.lua:9: no Lua");
+  }
+
   FakeServer& server_;
 };
 
