@@ -76,6 +76,9 @@ const std::vector<VerbOptions>& verb_options() {
       {"scrub", {"tier", "bytes-per-second", "wait"}, {"ids"}},
       {"policy check", {"together"}, {"files"}},
       {"policy test", {}, {"directory"}},
+      {"policy simulate",
+       {"capacity", "policy", "generate", "seed", "objects", "accesses"},
+       {"trace"}},
       {"policy show", {}, {}},
       {"policy reload", {}, {}},
   };
@@ -99,6 +102,12 @@ po::options_description option_pool() {
       "lease, get, sha256, promote: do not wait for a promotion; spill: only start it")(
       "bytes-per-second", text("N"), "of a pass, at most (default: as configured)")(
       "wait", po::bool_switch(), "until the pass has ended")(
+      "capacity", text("SIZE"), "of the fast tier (default with --generate: a tenth of all)")(
+      "policy", po::value<std::vector<std::string>>()->value_name("NAME|FILE")->composing(),
+      "one that ships, or a file; may be given again (default: the built-in rules)")(
+      "generate", text("KIND"), "zipf, scan, loop or sized: a trace made up from --seed")(
+      "seed", text("N"), "(default: 1)")("objects", text("N"), "(default: 100000)")(
+      "accesses", text("N"), "(default: 1000000)")(
       "together", po::bool_switch(), "load all files as one, in this order, as a host does")(
       "no-verify", po::bool_switch(), "do not hold the bytes against the payload's checksum")(
       "force", po::bool_switch(), "also when leased")("to", text("TIER"), "where it goes")(
@@ -143,7 +152,7 @@ Syntax syntax_of(const Verb& verb) {
       options.add(boost::make_shared<po::option_description>(pool.find(name, false)));
     }
     syntax.positional.assign(found->positional.begin(), found->positional.end());
-    syntax.last_is_optional = verb.name == "scrub";
+    syntax.last_is_optional = verb.name == "scrub" || verb.name == "policy simulate";
     syntax.last_repeats = !syntax.positional.empty() && (syntax.positional.back() == "ids" ||
                                                          syntax.positional.back() == "files");
   }
@@ -255,6 +264,8 @@ const std::vector<Verb>& verbs() {
         {"policy check", "FILE...", "load policies, run their examples, and print their rules",
          run_policy_check},
         {"policy test", "DIR", "run the examples of NAME_test.lua over NAME.lua", run_policy_test},
+        {"policy simulate", "TRACE|--generate KIND",
+         "play a trace, and compare a policy's hit rate", run_policy_simulate},
         {"policy show", "", "show the rules that a host has in use, and what they did",
          run_policy_show},
         {"policy reload", "", "let a host load its policies anew", run_policy_reload},

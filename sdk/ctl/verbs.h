@@ -26,6 +26,7 @@ int run_scrub(const Context& context);
 
 int run_policy_check(const Context& context);
 int run_policy_test(const Context& context);
+int run_policy_simulate(const Context& context);
 int run_policy_show(const Context& context);
 int run_policy_reload(const Context& context);
 
