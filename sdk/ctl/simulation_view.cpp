@@ -80,11 +80,11 @@ boost::json::object counts_json(const std::vector<Count>& counts) {
 void print_tables(const SimulatedTrace& trace, const Simulated& simulated, std::ostream& out) {
   print_counts(trace_counts(trace, simulated.result.hits), out);
   out << '\n';
-  Table table(out, {"POLICY", "HITS_PERCENT", "BYTE_HITS_PERCENT", "OF_BELADY"});
+  Table table(out, {"POLICY", "HITS_PERCENT", "BYTE_HITS_PERCENT", "PERCENT_OF_BELADY"});
   for (const auto& [name, counts] : rates_of(simulated)) {
     constexpr double percent = 100;
     table.add({name, decimals(percent * counts.rate()), decimals(percent * counts.byte_rate()),
-               decimals(share_of(counts.rate(), simulated.belady.rate()))});
+               decimals(percent * share_of(counts.rate(), simulated.belady.rate()))});
   }
   table.flush();
   out << '\n';

@@ -61,8 +61,8 @@ TEST_F(SimulateVerb, plays_a_file_and_prints_the_policy_beside_the_references) {
       write("t.csv", "1,a,100\n2,b,100\n3,a,100\n4,b,100\n5,c,100\n6,a,100\n");
   EXPECT_EQ(run({trace, "--capacity", "200"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("6         6      600         300              200\n"));
-  EXPECT_THAT(out_, HasSubstr("default  33.33         33.33              0.67\n"));
-  EXPECT_THAT(out_, HasSubstr("Belady   50.00         50.00              1.00\n"));
+  EXPECT_THAT(out_, HasSubstr("default  33.33         33.33              66.67\n"));
+  EXPECT_THAT(out_, HasSubstr("Belady   50.00         50.00              100.00\n"));
   EXPECT_THAT(err_, IsEmpty());
 }
 
