@@ -50,9 +50,8 @@ EngineOptions engine_options(const HostConfig& config) {
   options.quarantine_ms = config.recovery.quarantine_ms;
   const auto& [enabled, rate, interval_ms, first_after_ms] = config.scrub;
   options.scrub = {enabled, rate, interval_ms, first_after_ms};
-  const PolicyConfig& policy = config.policy;
-  options.policy = {policy.use, policy.shipped_directory.string(), policy.directory.string(),
-                    count(policy.workers), policy.look_ms};
+  const auto& [use, shipped, own, workers, look, journal, bytes] = config.policy;
+  options.policy = {use, shipped.string(), own.string(), workers, look, journal.string(), bytes};
   return options;
 }
 

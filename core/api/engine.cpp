@@ -50,6 +50,8 @@ policy::ServiceOptions service_options(const PolicyOptions& options) {
   service.places = {options.shipped_directory, options.use, options.directory};
   service.workers = options.workers;
   service.look_ms = options.look_ms;
+  service.journal.path = options.journal;
+  service.journal.bytes_max = options.journal_bytes_max;
   return service;
 }
 

@@ -41,8 +41,10 @@ struct PolicyOptions {
   std::vector<std::string> use;   // Names of policies that ship,
   std::string shipped_directory;  // and where they are.
   std::string directory;          // A deployment's own; empty: none.
-  std::uint32_t workers = 1;
+  std::uint64_t workers = 1;
   std::uint64_t look_ms = 0;  // How often files are looked at for changes; 0: never.
+  std::string journal;        // Where decisions are noted; empty: nowhere.
+  std::uint64_t journal_bytes_max = 256ULL << 20;
 };
 
 // What the host knows of itself and tells operators.

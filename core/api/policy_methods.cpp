@@ -28,6 +28,8 @@ void fill(const policy::ServiceStates& states, wire::GetPoliciesResponse& respon
   response.set_dropped(states.dropped);
   response.set_loads(states.generation);
   response.set_last_error(states.last_reload_error);
+  response.set_journal_dropped(states.journal.dropped);
+  response.set_journal_error(states.journal.error);
 }
 
 }  // namespace

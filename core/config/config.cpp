@@ -199,6 +199,10 @@ class Reader {
     }
     out.workers = number(policy, "workers", out.workers, 1, 16);
     out.look_ms = number(policy, "look_ms", out.look_ms, 0, kDayMs);
+    out.journal = policy.text("journal", "");
+    if (!out.journal.empty() && !out.journal.is_absolute()) refuse_relative(policy, "journal");
+    out.journal_bytes_max =
+        number(policy, "journal_bytes_max", out.journal_bytes_max, 1 << 20, INT64_MAX);
     policy.finish();
   }
 

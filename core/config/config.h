@@ -60,6 +60,10 @@ struct PolicyConfig {
   std::filesystem::path directory;
   std::uint64_t workers = 1;
   std::uint64_t look_ms = 2'000;  // Files that changed are loaded after so long; 0: on demand only.
+  // Where every decision is noted, for `payloadctl policy replay`. Absolute; empty: nowhere. When
+  // it is so large it becomes PATH.1.
+  std::filesystem::path journal;
+  std::uint64_t journal_bytes_max = 256ull << 20;
 };
 
 struct RepositoryConfig {

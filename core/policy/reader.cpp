@@ -87,6 +87,14 @@ std::int32_t Reader::small_number() {
   return static_cast<std::int32_t>(count(std::numeric_limits<std::int32_t>::max()));
 }
 
+std::int32_t Reader::rank() {
+  int is_whole = 0;
+  const bool is_number = lua_type(lua_, -1) == LUA_TNUMBER;
+  const lua_Integer number = is_number ? lua_tointegerx(lua_, -1, &is_whole) : 0;
+  if (is_whole == 0 || number != static_cast<std::int32_t>(number)) refuse("is a whole number");
+  return static_cast<std::int32_t>(number);
+}
+
 bool Reader::flag() {
   if (!lua_isboolean(lua_, -1)) refuse("is true or false");
   return lua_toboolean(lua_, -1) != 0;

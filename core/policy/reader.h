@@ -26,6 +26,7 @@ class Reader {
   // For the members.
   std::uint64_t count(std::uint64_t max);  // math.huge is UINT64_MAX.
   std::int32_t small_number();
+  std::int32_t rank();
   bool flag();
   std::string text();
   TierIndex tier();

@@ -29,7 +29,7 @@ struct Service::Loaded {
   };
 
   std::uint64_t generation = 0;
-  std::vector<std::string> files;
+  std::vector<SourceFile> files;
   std::vector<Worker> workers;
   // Under the service's lock:
   std::vector<RuleState> rules;     // Without counts; is_suspended holds for all workers.
@@ -44,7 +44,7 @@ struct Service::Task {
 
   virtual Hook hook() const = 0;
   // Asks, and notes which rule has answered.
-  virtual void ask(Policy& policy) = 0;
+  virtual void ask(Policy& policy, DecisionJournal* journal) = 0;
   virtual void answer() = 0;
 
   std::string rule;
@@ -56,9 +56,11 @@ struct Service::TaskOf final : Task {
       : gather(std::move(given)), answered(std::move(then)) {}
 
   Hook hook() const override { return Question<Facts>::hook; }
-  void ask(Policy& policy) override {
-    const std::optional<Facts> facts = gather();
-    if (facts) rule = policy.ask(*facts, decision);
+  void ask(Policy& policy, DecisionJournal* journal) override {
+    std::optional<Facts> facts = gather();
+    if (!facts) return;
+    rule = policy.ask(*facts, decision);
+    if (journal != nullptr) journal->note(*std::move(facts), decision, rule);
   }
   void answer() override { answered(std::move(decision), rule); }
 
@@ -80,7 +82,10 @@ Result<std::unique_ptr<Service>> Service::start(const ServiceOptions& options) {
   return service;
 }
 
-Service::Service(const ServiceOptions& options) : options_(options) {}
+Service::Service(const ServiceOptions& options)
+    : options_(options),
+      journal_(options.journal.path.empty() ? nullptr
+                                            : std::make_unique<DecisionJournal>(options.journal)) {}
 Service::~Service() { stop(); }
 
 Result<std::shared_ptr<Service::Loaded>> Service::load(std::uint64_t generation) {
@@ -88,7 +93,7 @@ Result<std::shared_ptr<Service::Loaded>> Service::load(std::uint64_t generation)
   if (!files.ok()) return files.status();
   auto loaded = std::make_shared<Loaded>();
   loaded->generation = generation;
-  for (const SourceFile& file : *files) loaded->files.push_back(file.name);
+  loaded->files = *files;
   loaded->workers = std::vector<Loaded::Worker>(std::max<std::size_t>(options_.workers, 1));
   for (Loaded::Worker& worker : loaded->workers) {
     auto policy = Policy::load(*files, options_.limits);
@@ -117,6 +122,7 @@ Status Service::reload() {
   if (!loaded.ok()) return loaded.status();
   loaded_ = *std::move(loaded);
   publish(*loaded_);
+  if (journal_ != nullptr) journal_->set_policies(loaded_->files);
   return {};
 }
 
@@ -184,7 +190,7 @@ void Service::work(std::size_t number) {
         worker.policy->rules().suspend(rule.hook, rule.name);
       }
     }
-    task->ask(*loaded->workers[number].policy);
+    task->ask(*loaded->workers[number].policy, journal_.get());
     bool has_suspended = false;
     {
       Loaded::Worker& worker = loaded->workers[number];
@@ -286,11 +292,12 @@ ServiceStates Service::states() {
     states.rules = loaded->rules;
     states.last_reload_error = last_reload_error_;
   }
-  states.files = loaded->files;
+  for (const SourceFile& file : loaded->files) states.files.push_back(file.name);
   states.generation = loaded->generation;
   states.questions = questions_.load(std::memory_order_relaxed);
   states.defaults = defaults_.load(std::memory_order_relaxed);
   states.dropped = dropped_.load(std::memory_order_relaxed);
+  if (journal_ != nullptr) states.journal = journal_->state();
   for (Loaded::Worker& worker : loaded->workers) {
     const std::lock_guard lock(worker.mutex);
     for (std::size_t number = 0; number < states.rules.size(); ++number) {

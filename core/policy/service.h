@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "decision_journal.h"
 #include "questions.h"
 #include "script_files.h"
 
@@ -24,6 +25,7 @@ struct ServiceOptions {
   std::size_t workers = 1;
   std::size_t questions_max = 1'024;  // Of those that wait.
   SandboxLimits limits;
+  JournalOptions journal;
   std::uint64_t look_ms = 0;  // How often files are looked at for changes; 0: never.
   // After each reload that succeeded, on the service's thread for it; it may ask.
   std::function<void()> on_reloaded;
@@ -37,6 +39,7 @@ struct ServiceStates {
   std::uint64_t questions = 0;    // Of them,
   std::uint64_t defaults = 0;     // no rule answered so many,
   std::uint64_t dropped = 0;      // and so many were not asked: too many waited, or it has stopped.
+  JournalState journal;
 };
 
 // Rules that are asked by threads of their own, so that no script runs on anybody else's. Every
@@ -55,6 +58,9 @@ class Service {
   }
   // How the candidates of the next spill are to be chosen. Takes no lock.
   CandidateOrder spill_order() const { return order_.load(std::memory_order_relaxed); }
+
+  // Where all that is asked is noted, when a rule was there to be asked; null: nowhere.
+  DecisionJournal* journal() { return journal_.get(); }
 
   // What a rule is to be told, as it is when its turn has come: called by the worker. Without a
   // value there is nothing to ask any more.
@@ -98,6 +104,7 @@ class Service {
   void publish(const Loaded& loaded);
 
   const ServiceOptions options_;
+  const std::unique_ptr<DecisionJournal> journal_;
   std::array<std::atomic<bool>, hooks_count> asks_{};
   std::atomic<CandidateOrder> order_ = CandidateOrder::oldest;
   std::atomic<std::uint64_t> questions_ = 0;

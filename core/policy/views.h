@@ -24,15 +24,17 @@ struct Scope {
   void close();
 };
 
+class FactsWriter;
 class Reader;
 
-// A field of facts: how a script sees it, and how an example gives it; nullptr: not at all, it
-// follows from others.
+// A field of facts: how a script sees it, how an example gives it, and how the journal keeps it;
+// nullptr: not at all, it follows from others.
 template <typename Object>
 struct Field {
   const char* name;
   void (*push)(lua_State* lua, Scope& scope, const Object& object);
   void (*read)(Reader& reader, Object& object);
+  void (*write)(FactsWriter& writer, const char* name, const Object& object);
 };
 
 // Of PayloadFacts, TierFacts, ClientFacts and the facts of each hook.

@@ -1,13 +1,16 @@
 // What a question to rules costs, in calls of a rule that does nothing: the facts filled, the
-// budget on, lru.lua as it ships. The aims are microseconds (issue 5), told as such calls.
+// budget on, lru.lua as it ships, with a journal of decisions and without. The aims are
+// microseconds (issue 5), told as such calls.
 
 #include <algorithm>
 #include <string>
 #include <utility>
 
+#include "core/policy/decision_journal.h"
 #include "core/policy/policy.h"
 #include "core/policy/script_files.h"
 #include "report.h"
+#include "temporary_directory.h"
 
 namespace pm::perf {
 namespace {
@@ -108,6 +111,50 @@ void measure(const std::string& name, Ours&& ours) {
       interleaved.figure(name, "us", "a call of an empty rule", {Aim::at_most, aim_us / empty_us}));
 }
 
+// Microseconds of a call for the one who asks: nobody waits for the journal's thread, but here it
+// is let finish now and then, so that all is written and nothing dropped.
+template <typename Call>
+double journaled_us(DecisionJournal& journal, Call&& call) {
+  constexpr int calls_at_once = 100;
+  double took = 0;
+  std::uint64_t calls = 0;
+  while (took < round_seconds() / 2) {
+    const double begin = now_seconds();
+    for (int n = 0; n < calls_at_once; ++n) call();
+    took += now_seconds() - begin;
+    calls += calls_at_once;
+    journal.flush();
+  }
+  must(journal.state().dropped == 0, "the journal takes all");
+  must(journal.state().error.empty(), "the journal is written");
+  return took * 1e6 / static_cast<double>(calls);
+}
+
+void measure_journaled() {
+  const TemporaryDirectory directory;
+  DecisionJournal journal({directory / "journal.jsonl", 64 * mib});
+  journal.set_tiers(tiers());
+  const auto lru = shipped("lru");
+  measure("policy_place_lru_journaled", [&] {
+    return journaled_us(journal, [&] {
+      PlaceFacts facts = place_facts();
+      PlaceDecision decision;
+      const std::string rule = lru->ask(facts, decision);
+      journal.note(std::move(facts), decision, rule);
+    });
+  });
+  measure("policy_victim_lru_journaled", [&] {
+    return journaled_us(journal,
+                        [&] {
+                          SpillFacts facts = spill_facts();
+                          SpillDecision decision;
+                          const std::string rule = lru->ask(facts, decision);
+                          journal.note(std::move(facts), decision, rule);
+                        }) /
+           static_cast<double>(batch);
+  });
+}
+
 void measure_all() {
   const auto lru = shipped("lru");
   measure("policy_place_lru", [&] {
@@ -126,6 +173,7 @@ void measure_all() {
              static_cast<double>(batch);
     });
   }
+  measure_journaled();
 }
 
 }  // namespace
