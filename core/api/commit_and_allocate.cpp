@@ -65,6 +65,7 @@ class CommitAndAllocateCall final : public Call {
       const bool shown =
           status.ok() &&
           services().tiers.describe(next.view, *response.mutable_next_descriptor()).ok();
+      if (shown && !next.is_repeat) services().policies.note_write(next.view);
       if (!shown) {
         response.clear_next_descriptor();
         // What a repeat is told of may be in use by now; it ends like every abandoned allocation.

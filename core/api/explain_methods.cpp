@@ -67,6 +67,7 @@ void respond(const Invocation& invocation, const TierTable& tiers, const PolicyD
     wire::Decision& decision = *response.add_decisions();
     fill_decision(tiers, change.event, decision);
     decision.set_rule(rule_of(policies, change.event));
+    decision.set_facts(policies.facts_told(view.id, change.event));
   }
   reply_message(invocation, response);
 }

@@ -45,7 +45,13 @@ void respond_allocated(CommandCall& call, const catalog::Reply& reply) {
                                                              : descriptor.disk().path());
     descriptor.clear_location();
   }
+  if (!reply.is_repeat) call.policies().note_write(reply.view);
   call.finish(response);
+}
+
+void respond_deleted(CommandCall& call, const catalog::Reply& reply) {
+  if (!reply.is_repeat) call.policies().note_removal(call.subject());
+  respond_empty(call, reply);
 }
 
 // Replies and returns false when it is none of the contract's.
@@ -206,7 +212,7 @@ void delete_payload(const Services& services, const Invocation& invocation) {
   if (!read_payload_id(invocation, request.id().value(), command.id)) return;
   command.request = request_key(invocation, request.request_id());
   command.force = request.force();
-  submit(services, invocation, command, &respond_empty, command.id);
+  submit(services, invocation, command, &respond_deleted, command.id);
 }
 
 }  // namespace pm::api

@@ -29,7 +29,9 @@ void refuse(const catalog::Allocate& command, catalog::Reason reason, const std:
 }  // namespace
 
 PolicyDesk::PolicyDesk(policy::Service& service, std::vector<policy::TierFacts> tiers)
-    : service_(service), tiers_(std::move(tiers)) {}
+    : service_(service), tiers_(std::move(tiers)) {
+  if (service_.journal() != nullptr) service_.journal()->set_tiers(tiers_);
+}
 
 void PolicyDesk::serve(ledger::Ledger& ledger) {
   ledger_ = &ledger;
@@ -64,6 +66,30 @@ std::string PolicyDesk::rule_name(std::uint16_t number) const {
   return number < names_.size() ? names_[number] : std::string();
 }
 
+// ---- what is noted ----
+
+void PolicyDesk::note(policy::AccessKind kind, const catalog::View& view) {
+  if (service_.journal() == nullptr) return;
+  service_.journal()->note(policy::Access{kind, view.tier, view.id, view.size_bytes});
+}
+
+void PolicyDesk::note_removal(const catalog::Id& id) {
+  if (service_.journal() == nullptr) return;
+  service_.journal()->note(policy::Access{policy::AccessKind::remove, catalog::no_tier, id, 0});
+}
+
+void PolicyDesk::remember(ToldFacts told, const catalog::Id& id, std::uint16_t rule) {
+  told.id = id;
+  told.rule = rule;
+  told.wall_ns = ledger::read_clocks().wall_ns;
+  told_.add(told);
+}
+
+std::string PolicyDesk::facts_told(const catalog::Id& id, const catalog::Event& event) const {
+  if (event.rule == 0) return {};
+  return words_of(told_.find(id, event.rule, event.wall_ns), tiers_);
+}
+
 // ---- facts ----
 
 std::vector<policy::TierFacts> PolicyDesk::tier_facts() {
@@ -94,16 +120,20 @@ void PolicyDesk::allocate(catalog::Allocate command) {
 }
 
 void PolicyDesk::place(const std::shared_ptr<catalog::Allocate>& command) {
+  const auto told = std::make_shared<ToldFacts>();
   service_.ask<policy::PlaceFacts>(
-      [this, command] {
-        return policy::PlaceFacts{tier_facts(), payload_facts(*command),
-                                  client_facts(command->owner), command->tier};
+      [this, command, told] {
+        policy::PlaceFacts facts{tier_facts(), payload_facts(*command),
+                                 client_facts(command->owner), command->tier};
+        *told = api::told(facts);
+        return facts;
       },
-      [this, command](const policy::PlaceDecision& decision, const std::string& rule) {
+      [this, command, told](const policy::PlaceDecision& decision, const std::string& rule) {
         if (!rule.empty() && can_take(tier_facts()[decision.tier], command->size_bytes)) {
           command->tier = decision.tier;
           command->copy_to = decision.copy_to;
           command->rule = number_of(Hook::place, rule);
+          remember(*told, command->id, command->rule);
         }
         admit(command);
       });
@@ -130,12 +160,18 @@ void PolicyDesk::submit(const catalog::Allocate& command) {
 // ---- reads ----
 
 void PolicyDesk::note_read(const catalog::View& view) {
+  note(policy::AccessKind::read, view);
   if (!service_.asks(Hook::promote) || view.tier == catalog::no_tier) return;
   if (next_faster(tiers_, view.tier, view.size_bytes) == catalog::no_tier) return;
   // When there is no time for it, the payload is read again some day.
+  const auto told = std::make_shared<ToldFacts>();
   service_.ask<policy::PromoteFacts>(
-      [this, id = view.id] { return promote_facts(id); },
-      [this, id = view.id](const policy::PromoteDecision& decision, const std::string& rule) {
+      [this, id = view.id, told] {
+        auto facts = promote_facts(id);
+        if (facts) *told = api::told(*facts);
+        return facts;
+      },
+      [this, id = view.id, told](const policy::PromoteDecision& decision, const std::string& rule) {
         if (rule.empty() || decision.tier == catalog::no_tier) return;
         catalog::Promote command;
         command.id = id;
@@ -143,6 +179,7 @@ void PolicyDesk::note_read(const catalog::View& view) {
         command.best_effort = true;
         command.only_up = true;
         command.rule = number_of(Hook::promote, rule);
+        remember(*told, id, command.rule);
         ledger_->submit(command);
       });
 }
@@ -177,8 +214,9 @@ void PolicyDesk::on_question(const catalog::Question& question) {
 
 void PolicyDesk::spill(const catalog::SpillWanted& wanted) {
   const auto look = std::make_shared<catalog::SpillLook>();
+  const auto told = std::make_shared<ToldFacts>();
   service_.ask<policy::SpillFacts>(
-      [this, wanted, look] {
+      [this, wanted, look, told] {
         Clocks moment;
         ledger_->read([&](const Catalog& catalog, const Clocks& now) {
           moment = now;
@@ -191,22 +229,27 @@ void PolicyDesk::spill(const catalog::SpillWanted& wanted) {
         for (const catalog::Candidate& candidate : look->candidates) {
           facts.candidates.push_back(payload_facts(candidate, moment));
         }
+        *told = api::told(facts);
         return facts;
       },
-      [this, wanted, look](const policy::SpillDecision& decision, const std::string& rule) {
+      [this, wanted, look, told](const policy::SpillDecision& decision, const std::string& rule) {
         catalog::Evict answer{wanted.tier, wanted.number, !rule.empty(), 0, {}};
         if (!rule.empty()) answer.rule = number_of(Hook::spill, rule);
         for (const policy::Victim& victim : decision.victims) {
           const catalog::Candidate& chosen = look->candidates[victim.candidate];
           answer.choices.push_back({chosen.id, chosen.generation, victim.target});
+          told->candidate = victim.candidate;
+          set_candidate(chosen, *told);
+          remember(*told, chosen.id, answer.rule);
         }
         ledger_->submit(answer);
       });
 }
 
 void PolicyDesk::retain(const catalog::Id& id) {
+  const auto told = std::make_shared<ToldFacts>();
   service_.ask<policy::RetainFacts>(
-      [this, id]() -> std::optional<policy::RetainFacts> {
+      [this, id, told]() -> std::optional<policy::RetainFacts> {
         catalog::Candidate payload;
         Clocks moment;
         const bool is_there = ledger_->read([&](const Catalog& catalog, const Clocks& now) {
@@ -214,13 +257,17 @@ void PolicyDesk::retain(const catalog::Id& id) {
           return catalog.look_at(id, now, payload);
         });
         if (!is_there) return std::nullopt;
-        return policy::RetainFacts{tier_facts(), payload_facts(payload, moment)};
+        policy::RetainFacts facts{tier_facts(), payload_facts(payload, moment)};
+        *told = api::told(facts);
+        return facts;
       },
-      [this, id](const policy::RetainDecision& decision, const std::string& rule) {
+      [this, id, told](const policy::RetainDecision& decision, const std::string& rule) {
         if (rule.empty() || decision.keep_ms == 0) return;
         constexpr std::uint64_t ms_ns = 1'000'000;
         const std::uint64_t keep_ns = std::min(decision.keep_ms, UINT64_MAX / ms_ns) * ms_ns;
-        ledger_->submit(catalog::Retain{id, keep_ns, decision.tier, number_of(Hook::retain, rule)});
+        const std::uint16_t number = number_of(Hook::retain, rule);
+        remember(*told, id, number);
+        ledger_->submit(catalog::Retain{id, keep_ns, decision.tier, number});
       });
 }
 

@@ -12,6 +12,7 @@
 #include "core/ledger/ledger.h"
 #include "core/policy/catalog_facts.h"
 #include "core/policy/service.h"
+#include "told_facts.h"
 
 namespace pm::api {
 
@@ -36,6 +37,9 @@ class PolicyDesk {
   void allocate(catalog::Allocate command);
   // A lease on what is shown was granted. [thread-safe]
   void note_read(const catalog::View& view);
+  // It was allocated, or deleted by a client. [thread-safe]
+  void note_write(const catalog::View& view) { note(policy::AccessKind::write, view); }
+  void note_removal(const catalog::Id& id);
   // Answers what the catalog asks. [thread-safe]
   void on_question(const catalog::Question& question);
 
@@ -46,10 +50,15 @@ class PolicyDesk {
 
   // "place.big-on-disk", of the number that events give; empty for 0. [thread-safe]
   std::string rule_name(std::uint16_t number) const;
+  // What the rule that decided this was told about the payload, in short; empty when none did, or
+  // nobody remembers. [thread-safe]
+  std::string facts_told(const catalog::Id& id, const catalog::Event& event) const;
   policy::ServiceStates states() { return service_.states(); }
 
  private:
   std::uint16_t number_of(policy::Hook hook, const std::string& rule);
+  void note(policy::AccessKind kind, const catalog::View& view);
+  void remember(ToldFacts told, const catalog::Id& id, std::uint16_t rule);
   policy::ClientFacts client_facts(const std::string& name);
   std::vector<policy::TierFacts> tier_facts();
   void place(const std::shared_ptr<catalog::Allocate>& command);
@@ -62,6 +71,8 @@ class PolicyDesk {
   policy::Service& service_;
   const std::vector<policy::TierFacts> tiers_;
   ledger::Ledger* ledger_ = nullptr;
+
+  ToldFactsRing told_;
 
   mutable std::mutex names_mutex_;  // Round what follows.
   std::vector<std::string> names_{""};
