@@ -81,6 +81,7 @@ const std::vector<VerbOptions>& verb_options() {
        {"trace"}},
       {"policy show", {}, {}},
       {"policy reload", {}, {}},
+      {"policy replay", {"policy"}, {"journal"}},
   };
   return all;
 }
@@ -96,6 +97,8 @@ po::options_description option_pool() {
       "label", po::value<std::vector<std::string>>()->value_name("KEY=VALUE")->composing(),
       "may be given again")("request-id", text("TEXT"),
                             "makes a repeat with the same text act once")(
+      "policy", po::value<std::vector<std::string>>()->value_name("FILE|NAME")->composing(),
+      "a file, or a policy that ships; may be given again")(
       "min-tier", text("TIER"), "at least as fast as this; promotes when it is not")(
       "duration-ms", text("N"), "of the lease (lease: the server's default; get, sha256: 120000)")(
       "best-effort", po::bool_switch(),
@@ -269,6 +272,8 @@ const std::vector<Verb>& verbs() {
         {"policy show", "", "show the rules that a host has in use, and what they did",
          run_policy_show},
         {"policy reload", "", "let a host load its policies anew", run_policy_reload},
+        {"policy replay", "JOURNAL --policy FILE|NAME",
+         "take the decisions of a host's journal anew with another policy", run_policy_replay},
         {"completion", "SHELL", "print what makes bash or zsh complete these words",
          run_completion},
     };

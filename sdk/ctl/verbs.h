@@ -29,6 +29,7 @@ int run_policy_test(const Context& context);
 int run_policy_simulate(const Context& context);
 int run_policy_show(const Context& context);
 int run_policy_reload(const Context& context);
+int run_policy_replay(const Context& context);
 
 int run_completion(const Context& context);
 

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "answers.h"
 #include "content.h"
@@ -76,6 +77,28 @@ class Policies : public testing::Test {
     wire_runtime::AcquireReadLeaseResponse response;
     expect_ok(wire_->lease(request, &response));
     expect_ok(wire_->release(response.lease_id()));
+  }
+  // The host writes down what it decides.
+  void keep_journal() {
+    host_.options().more += "journal = \"" + journal().string() + "\"\n";
+    host_.write_config();
+  }
+  std::filesystem::path journal() const { return host_.directory() / "decisions.jsonl"; }
+  std::string journal_text() const {
+    std::ifstream file(journal());
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  // Of its output, which is JSON; spaces do not matter in it.
+  std::string replayed(const std::string& policy, int status = 0) const {
+    const Finished ran = run_program({(build_directory() / "bin/payloadctl").string(), "-o", "json",
+                                      "policy", "replay", journal().string(), "--policy", policy});
+    EXPECT_EQ(ran.exit.code, status) << ran.output;
+    return ran.output;
+  }
+  wire_admin::ExplainResponse explained(const wire_core::PayloadID& id) {
+    wire_admin::ExplainRequest request;
+    *request.mutable_id() = id;
+    return wire_->ask(wire_->admin, &wire_services::PayloadAdminService::Stub::Explain, request);
   }
   std::vector<std::string> rules_that_decided(const wire_core::PayloadID& id) {
     wire_admin::ExplainRequest request;
@@ -220,6 +243,90 @@ TEST_F(Policies, let_a_payload_live_longer) {
     return answer_of(wire_->resolve(goes.payload_id())) == "NOT_FOUND PAYLOAD_NOT_FOUND";
   }));
   EXPECT_EQ(tier_of(stays.payload_id()), wire_core::TIER_DISK);
+}
+
+// ---- what was decided ----
+
+TEST_F(Policies, say_in_explain_what_a_rule_was_told) {
+  write("a.lua",
+        "policy.place { name = 'small', rule = function(facts)\n"
+        "  if facts.payload.size_bytes == 1000 then return 'shm' end end }\n"
+        "policy.spill { name = 'last', rule = function(facts) return {#facts.candidates} end }\n"
+        "policy.promote { name = 'up', rule = function(facts) return facts.target end }");
+  start();
+  const auto small = made(1'000);
+  const auto placed = explained(small);
+  ASSERT_EQ(placed.decisions_size(), 2);
+  EXPECT_EQ(placed.decisions(0).facts(), "") << "nobody but the client decided to commit it";
+  EXPECT_EQ(placed.decisions(1).facts(),
+            "size_bytes 1000, shm used_bytes 0 of 8388608, shm waiting_bytes 0, client payloads 0, "
+            "client used_bytes 0");
+  std::vector<wire_core::PayloadID> ids;
+  for (int n = 0; n < 7; ++n) ids.push_back(made(mib));
+  made(mib);
+  const auto left = explained(ids.back());
+  EXPECT_EQ(left.decisions(0).rule(), "spill.last");
+  EXPECT_EQ(left.decisions(0).facts().find("candidate 8 of 8, bytes_wanted "), 0u)
+      << left.decisions(0).facts();
+  EXPECT_NE(left.decisions(0).facts().find(", size_bytes 1048576, frequency 0, reads 0, "),
+            std::string::npos);
+  read(ids.back());
+  EXPECT_TRUE(eventually([&] { return tier_of(ids.back()) == wire_core::TIER_RAM; }));
+  const auto up = explained(ids.back()).decisions(0);
+  EXPECT_EQ(up.rule(), "promote.up");
+  EXPECT_NE(up.facts().find("reads 1, "), std::string::npos) << up.facts();
+  EXPECT_NE(up.facts().find(", victim size_bytes "), std::string::npos) << up.facts();
+}
+
+TEST_F(Policies, are_tried_on_what_a_host_has_written_down) {
+  keep_journal();
+  use({"lru"});
+  start();
+  std::vector<wire_core::PayloadID> ids;
+  for (int n = 0; n < 12; ++n) ids.push_back(made(mib));
+  for (const auto& id : ids) read(id);
+  wire_catalog::DeleteRequest removal;
+  *removal.mutable_id() = ids.front();
+  google::protobuf::Empty nothing;
+  expect_ok(wire_->call(wire_->catalog, &wire_services::PayloadCatalogService::Stub::Delete,
+                        removal, &nothing));
+  EXPECT_EQ(policies().journal_dropped(), 0u);
+  EXPECT_EQ(policies().journal_error(), "");
+  ASSERT_EQ(host_.terminate()->code, 0);
+  const std::string text = journal_text();
+  for (const char* expected :
+       {"\"op\":\"begin\"", "\"op\":\"read\"", "\"op\":\"write\"", "\"op\":\"delete\"",
+        "\"hook\":\"place\"", "\"hook\":\"spill\",\"rule\":\"lru\"",
+        "\"hook\":\"promote\",\"rule\":\"lru\""}) {
+    EXPECT_NE(text.find(expected), std::string::npos) << expected;
+  }
+
+  // A torn line, as a kill leaves it.
+  std::ofstream(journal(), std::ios::app) << "{\"at\":17";
+  const std::string same = replayed("lru");
+  EXPECT_EQ(same.find("\"hook\":\"spill\",\"decisions\":0"), std::string::npos) << same;
+  EXPECT_EQ(same.find("\"hook\":\"promote\",\"decisions\":0"), std::string::npos) << same;
+  EXPECT_NE(same.find("\"differences\":[]"), std::string::npos) << same;
+  EXPECT_NE(same.find("\"tornLines\":1"), std::string::npos) << same;
+  EXPECT_NE(same.find("\"writes\":12,\"deletions\":1"), std::string::npos) << same;
+
+  write("other.lua",
+        "policy.promote { name = 'never', rule = function() return false end }\n"
+        "policy.place { name = 'low', rule = function() return 'disk' end }");
+  const std::string other = replayed(scripts() / "other.lua");
+  EXPECT_NE(other.find("\"before\":\"shm\",\"after\":\"it stays\""), std::string::npos) << other;
+  EXPECT_NE(other.find("\"before\":\"default\",\"after\":\"disk\""), std::string::npos) << other;
+  std::ofstream(journal(), std::ios::app) << "nonsense\n";
+  EXPECT_NE(replayed("lru", 1).find("decisions.jsonl:"), std::string::npos);
+}
+
+TEST_F(Policies, go_on_when_what_they_decide_cannot_be_written_down) {
+  host_.options().more += "journal = \"" + (host_.directory() / "gone/j.jsonl").string() + "\"\n";
+  host_.write_config();
+  start();
+  EXPECT_EQ(tier_of(made(1'000)), wire_core::TIER_RAM);
+  EXPECT_TRUE(eventually([&] { return policies().journal_dropped() != 0; }));
+  EXPECT_NE(policies().journal_error().find("cannot be opened"), std::string::npos);
 }
 
 // ---- new files ----
