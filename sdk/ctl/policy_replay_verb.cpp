@@ -1,48 +1,22 @@
 // policy replay: another policy is tried on what a host has recorded, without a host.
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <boost/json/array.hpp>
-#include <filesystem>
 #include <iomanip>
 #include <ostream>
 #include <sstream>
 
-#include "core/policy/script_files.h"
 #include "core/simulate/replay.h"
+#include "policy_names.h"
 #include "text.h"
 #include "verbs.h"
 
 namespace pm::ctl {
 namespace {
 
-namespace fs = std::filesystem;
 namespace json = boost::json;
 using simulate::ReplayResult;
 using simulate::SimulationResult;
-
-// Where the policies that ship are: beside this program, as for the host.
-fs::path shipped_directory() {
-  std::error_code error;
-  const fs::path executable = fs::read_symlink("/proc/self/exe", error);
-  const fs::path beside =
-      executable.parent_path().parent_path() / "share" / "payload-manager" / "policies";
-  return !error && fs::is_directory(beside, error) ? beside : fs::path(PM_POLICY_DIRECTORY);
-}
-
-// "lru" ships; what has a slash or an ending is a file.
-Result<std::vector<policy::SourceFile>> read_policies(const std::vector<std::string>& wanted) {
-  std::vector<policy::SourceFile> files;
-  for (const std::string& name : wanted) {
-    const bool is_file = name.find('/') != std::string::npos || name.ends_with(".lua");
-    const std::string path = is_file ? name : (shipped_directory() / (name + ".lua")).string();
-    auto file = policy::read_script(path, is_file ? name : name + ".lua");
-    if (!file.ok()) return file.status();
-    files.push_back(*std::move(file));
-  }
-  return files;
-}
 
 std::string time_text(std::int64_t ns) {
   return iso_time(client::WallTime(std::chrono::nanoseconds(ns)));
@@ -116,9 +90,9 @@ void print_simulated(const ReplayResult& result, std::ostream& out) {
   const SimulationResult* before = result.before ? &*result.before : nullptr;
   out << "\nThe " << reads_of(result) << " reads, " << result.writes << " writes and "
       << result.removals
-      << " deletions simulated, from empty tiers of the recorded capacities (the slowest\n"
-         "without a limit; no labels, clients or times to live), with the policy that was in use\n"
-         "at last, and with the other one:\n";
+      << " deletions simulated,\nfrom empty tiers of the recorded capacities (the slowest without "
+         "a limit; no labels,\n"
+         "clients or times to live), with the policy that was in use at last, and the other one:\n";
   Table table(out, {"SIMULATED", "BEFORE", "AFTER"});
   const auto row = [&](const std::string& name, auto&& value) {
     table.add({name, before == nullptr ? "" : value(*before), value(after)});
@@ -144,7 +118,8 @@ void print_simulated(const ReplayResult& result, std::ostream& out) {
 }
 
 void print_text(const ReplayResult& result, std::ostream& out) {
-  for (const std::string& file : result.files) out << file << ' ';
+  for (const std::string& file : result.files)
+    out << (&file == result.files.data() ? "" : ", ") << file;
   out << ": " << result.lines << " lines, " << time_text(result.first_ns) << " to "
       << time_text(result.last_ns);
   if (result.torn != 0) out << ", a torn line passed over";
@@ -231,7 +206,7 @@ int run_policy_replay(const Context& context) {
   if (wanted.empty()) {
     return context.refuse({Code::invalid_argument, "policy replay: --policy is missing"});
   }
-  const auto files = read_policies(wanted);
+  const auto files = find_policies(wanted);
   // The words begin with file and line; no code is anybody's.
   if (!files.ok()) return context.fail({Code::unknown, files.status().message()});
   const auto result = simulate::replay(context.arguments.text("journal"), *files);

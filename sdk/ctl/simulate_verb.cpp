@@ -1,19 +1,16 @@
 // policy simulate: a trace is played through the engine's own catalog, without a host.
 
-#include <filesystem>
 #include <ostream>
 
-#include "core/policy/script_files.h"
 #include "core/simulate/decider.h"
 #include "core/simulate/generators.h"
+#include "policy_names.h"
 #include "simulation.h"
 #include "text.h"
 #include "verbs.h"
 
 namespace pm::ctl {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::uint64_t objects_max = 1 << 22;       // Of a trace that is made up.
 constexpr std::uint64_t accesses_max = 100'000'000;  // 32 bytes each.
@@ -77,13 +74,9 @@ int tell_failures(const policy::Policy& policy, const Context& context) {
 }
 
 Result<std::unique_ptr<policy::Policy>> load(const std::vector<std::string>& names) {
-  std::vector<policy::SourceFile> files;
-  for (const std::string& name : names) {
-    auto file = find_policy(name);
-    if (!file) return file.status();
-    files.push_back(*std::move(file));
-  }
-  return policy::Policy::load(files);
+  const auto files = find_policies(names);
+  if (!files) return files.status();
+  return policy::Policy::load(*files);
 }
 
 std::string joined(const std::vector<std::string>& names) {
@@ -116,17 +109,6 @@ Result<SimulatedTrace> trace_of(const Arguments& arguments) {
   }
   if (arguments.has("capacity")) trace.capacity_bytes = *capacity;
   return trace;
-}
-
-Result<policy::SourceFile> find_policy(const std::string& name) {
-  if (name.find('/') != std::string::npos || name.ends_with(".lua")) {
-    return policy::read_script(name, name);
-  }
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  const fs::path beside = program.parent_path().parent_path() / "share/payload-manager/policies";
-  const std::string file = name + ".lua";
-  return policy::read_script(beside / file, file);
 }
 
 int run_policy_simulate(const Context& context) {

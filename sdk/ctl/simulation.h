@@ -18,9 +18,6 @@ struct SimulatedTrace {
 // What the arguments ask for: a file, or one that is made up.
 Result<SimulatedTrace> trace_of(const Arguments& arguments);
 
-// A file where `name` looks like one, else one of those that ship.
-Result<policy::SourceFile> find_policy(const std::string& name);
-
 struct Simulated {
   std::string policy;  // "hot-cold"; "default" without any.
   simulate::SimulationResult result;
