@@ -98,6 +98,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "FILE:9: plugins.directories[1]: is an integer; it must be text"},
         Refusal{"relative_state", with("[host]\nstate_directory = \"state\"\n"),
                 "FILE:9: host.state_directory: is \"state\"; it must be an absolute path"},
+        Refusal{"relative_journal", with("[policy]\njournal = \"j.jsonl\"\n"),
+                "FILE:9: policy.journal: is \"j.jsonl\"; it must be an absolute path"},
+        Refusal{"tiny_journal", with("[policy]\njournal_bytes_max = 9\n"),
+                "FILE:9: policy.journal_bytes_max: is 9; it must be "},
         Refusal{"unknown_variable", with("a = \"${state_dir}\"\n"),
                 "FILE:8: tier[0].config.a: unknown variable `${state_dir}`; did you mean "
                 "`state_directory`?"},
@@ -239,6 +243,18 @@ TEST(Config, changed_keys_are_named_by_tier) {
   const Loaded after(with("a = 2\nb = 3\n[log]\nlevel = \"warn\"\n"));
   EXPECT_THAT(changed_keys(before.config, after.config),
               ElementsAre("log.level", "tier.void.config.a", "tier.void.config.b"));
+}
+
+TEST(Config, decisions_are_noted_nowhere_unless_told_where) {
+  const Loaded silent(with(""));
+  EXPECT_EQ(silent.config.policy.journal, "");
+  EXPECT_EQ(silent.config.policy.journal_bytes_max, 256u << 20);
+  const Loaded told(
+      with("[policy]\njournal = \"${state_directory}/j.jsonl\"\n"
+           "journal_bytes_max = \"1MiB\"\n"));
+  EXPECT_EQ(told.text(), "");
+  EXPECT_EQ(told.config.policy.journal, told.config.state_directory / "j.jsonl");
+  EXPECT_EQ(told.config.policy.journal_bytes_max, 1u << 20);
 }
 
 TEST(SizeText, takes_binary_units_only) {
