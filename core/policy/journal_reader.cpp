@@ -169,6 +169,8 @@ Status take_line(Sandbox& sandbox, const json::object& object, JournalLine& line
 Result<std::unique_ptr<JournalReader>> JournalReader::open(const std::string& path) {
   auto sandbox = Sandbox::make(reading_limits());
   if (!sandbox.ok()) return sandbox.status();
+  // From then on what a line has left behind is collected.
+  PM_TRY((*sandbox)->freeze());
   std::unique_ptr<JournalReader> reader(new JournalReader(*std::move(sandbox)));
   std::error_code error;
   if (std::filesystem::exists(path + ".1", error)) reader->files_.push_back(path + ".1");

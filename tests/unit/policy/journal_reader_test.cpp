@@ -3,6 +3,7 @@
 #include "core/policy/journal_reader.h"
 
 #include <gmock/gmock.h>
+#include <malloc.h>
 
 #include <boost/json/parse.hpp>
 
@@ -217,6 +218,25 @@ TEST_F(JournalReaderTest, says_where_it_is_wrong) {
               HasSubstr("j:1: answer: the answer is \"delete\""));
   EXPECT_THAT(JournalReader::open(path() + "-gone").status().message(),
               HasSubstr("No such file or directory"));
+}
+
+TEST_F(JournalReaderTest, keeps_nothing_of_the_lines_before) {
+  constexpr int lines = 1'000;
+  {
+    JournalOptions options;
+    options.path = path();
+    DecisionJournal journal(options);
+    for (int n = 0; n < lines; ++n) {
+      journal.note(spill_facts(64), SpillDecision(), "one");
+      if (n % 100 == 0) journal.flush();
+    }
+  }
+  auto reader = JournalReader::open(path());
+  JournalLine line;
+  EXPECT_TRUE(*(*reader)->next(line));
+  const std::size_t before = ::mallinfo2().uordblks;
+  for (int n = 1; n < lines; ++n) ASSERT_TRUE(*(*reader)->next(line));
+  EXPECT_LT(::mallinfo2().uordblks, before + (4 << 20));
 }
 
 TEST_F(JournalReaderTest, counts_torn_lines) {
