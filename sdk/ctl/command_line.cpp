@@ -97,8 +97,6 @@ po::options_description option_pool() {
       "label", po::value<std::vector<std::string>>()->value_name("KEY=VALUE")->composing(),
       "may be given again")("request-id", text("TEXT"),
                             "makes a repeat with the same text act once")(
-      "policy", po::value<std::vector<std::string>>()->value_name("FILE|NAME")->composing(),
-      "a file, or a policy that ships; may be given again")(
       "min-tier", text("TIER"), "at least as fast as this; promotes when it is not")(
       "duration-ms", text("N"), "of the lease (lease: the server's default; get, sha256: 120000)")(
       "best-effort", po::bool_switch(),
@@ -107,7 +105,7 @@ po::options_description option_pool() {
       "wait", po::bool_switch(), "until the pass has ended")(
       "capacity", text("SIZE"), "of the fast tier (default with --generate: a tenth of all)")(
       "policy", po::value<std::vector<std::string>>()->value_name("NAME|FILE")->composing(),
-      "one that ships, or a file; may be given again (default: the built-in rules)")(
+      "one that ships, or a file; may be given again (simulate: default the built-in rules)")(
       "generate", text("KIND"), "zipf, scan, loop or sized: a trace made up from --seed")(
       "seed", text("N"), "(default: 1)")("objects", text("N"), "(default: 100000)")(
       "accesses", text("N"), "(default: 1000000)")(

@@ -45,7 +45,6 @@ class PolicyTrace : public testing::TestWithParam<const char*> {
     HostOptions options;
     options.repository = "memory";
     options.shm_capacity_bytes = capacity_bytes;
-    options.tier_keys = "high_watermark_percent = 100\nlow_watermark_percent = 100\n";
     return options;
   }
   std::filesystem::path scripts() const { return host_.directory() / "policies"; }
