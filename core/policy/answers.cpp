@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "views.h"
+#include "words.h"
 
 namespace pm::policy {
 
@@ -117,43 +118,6 @@ Status check_list(lua_State* lua, lua_Integer length) {
   return status;
 }
 
-// ---- admit ----
-
-// Bytes of a character of UTF-8 at the beginning of `text`; 0: it is none. Overlong forms are let
-// through: the words go to people.
-std::size_t character_bytes(std::string_view text) {
-  const auto first = static_cast<unsigned char>(text.front());
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xf0 && first <= 0xf4  ? 4
-                             : first >= 0xe0 && first < 0xf0 ? 3
-                             : first >= 0xc2 && first < 0xe0 ? 2
-                                                             : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (std::size_t at = 1; at < length; ++at) {
-    if ((static_cast<unsigned char>(text[at]) & 0xc0) != 0x80) return 0;
-  }
-  return length;
-}
-
-// A refusal stands whatever its words are, so what cannot be told is replaced.
-std::string printable(std::string_view text) {
-  constexpr unsigned char printable_first = 0x20;
-  constexpr unsigned char removed = 0x7f;
-  std::string words;
-  while (!text.empty()) {
-    const std::size_t length = character_bytes(text);
-    const auto first = static_cast<unsigned char>(text.front());
-    if (words.size() + std::max<std::size_t>(length, 1) > why_bytes_max) break;
-    if (length == 0 || first < printable_first || first == removed) {
-      words += length == 0 ? '?' : ' ';
-    } else {
-      words += text.substr(0, length);
-    }
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  return words;
-}
-
 std::string name_of(const std::vector<TierFacts>& tiers, TierIndex tier) {
   return tier < tiers.size() ? tiers[tier].name : "no tier";
 }
@@ -179,7 +143,7 @@ Status take_answer(lua_State* lua, const PlaceFacts& facts, PlaceDecision& decis
 template <>
 Status take_answer(lua_State* lua, const AdmitFacts&, AdmitDecision& decision) {
   if (lua_type(lua, -1) == LUA_TSTRING) {
-    decision = {false, printable(text_on_top(lua))};
+    decision = {false, printable(text_on_top(lua), why_bytes_max)};
     return {};
   }
   if (!lua_isboolean(lua, -1)) {

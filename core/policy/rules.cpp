@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/observe/log.h"
+#include "words.h"
 
 namespace pm::policy {
 
@@ -25,6 +26,7 @@ std::string name_field(lua_State* lua) {
   }
   std::string name(text, length);
   lua_pop(lua, 1);
+  if (printable(name, name_bytes_max) != name) luaL_error(lua, "a rule's name can be printed");
   if (name == default_rule) luaL_error(lua, "'default' is the name of the built-in rule");
   return name;
 }

@@ -7,6 +7,7 @@
 
 #include "freeze.h"
 #include "library.h"
+#include "words.h"
 
 namespace pm::policy {
 
@@ -204,7 +205,11 @@ Status Sandbox::failure(int code) {
     return {Code::resource_exhausted, std::move(message)};
   }
   if (code == LUA_ERRMEM) return {Code::resource_exhausted, "not enough memory"};
-  if (lua_type(lua_, -1) == LUA_TSTRING) return {Code::invalid_argument, text_on_top()};
+  if (lua_type(lua_, -1) == LUA_TSTRING) {
+    // Whatever the script said stands in logs and answers.
+    constexpr std::size_t words_bytes_max = 1'000;
+    return {Code::invalid_argument, printable(text_on_top(), words_bytes_max)};
+  }
   return {Code::invalid_argument,
           std::string("failed with a ") + luaL_typename(lua_, -1) + " instead of words"};
 }

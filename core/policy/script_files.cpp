@@ -11,6 +11,8 @@
 #include <filesystem>
 #include <system_error>
 
+#include "words.h"
+
 namespace pm::policy {
 
 namespace {
@@ -58,6 +60,10 @@ Result<std::vector<std::string>> names_in(const std::string& directory) {
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
     std::string name = entry->path().filename().string();
     if (!is_script(name)) continue;
+    // It stands in errors and answers.
+    if (printable(name, name.size()) != name) {
+      return Status(Code::invalid_argument, directory + ": a script's name cannot be printed");
+    }
     if (names.size() >= files_max) {
       return Status(Code::invalid_argument,
                     directory + ": there are more than " + std::to_string(files_max) + " scripts");

@@ -89,6 +89,8 @@ TEST(policy, tells_clients_words_that_are_short_and_printable) {
   const AdmitFacts facts = admit_facts();
   EXPECT_EQ(decided(facts, "return 'a\\nb\\0c\\xffd'"), "refused: a b c?d");
   EXPECT_EQ(decided(facts, "return 'z\\xc3\\xbcrich'"), "refused: z\xc3\xbcrich");
+  EXPECT_EQ(decided(facts, "return 'a\\xed\\xa0\\x80b'"), "refused: a???b") << "a surrogate";
+  EXPECT_EQ(decided(facts, "return '\\xe0\\x80\\xafb'"), "refused: ???b") << "an overlong form";
   const std::string longest = "local s = 'x' for n = 1, 9 do s = s .. s end ";
   EXPECT_EQ(decided(facts, longest + "return s"), "refused: " + std::string(200, 'x'));
   EXPECT_EQ(
