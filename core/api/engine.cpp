@@ -178,7 +178,7 @@ Result<std::unique_ptr<Engine>> Engine::start(
   }
   Parts* const raw = parts.get();
   policy::ServiceOptions policies = service_options(options.policy);
-  policies.on_reloaded = [raw] { raw->desk->on_reloaded(); };
+  policies.on_changed = [raw] { raw->desk->on_changed(); };
   auto service = policy::Service::start(policies);
   if (!service.ok()) {
     return Status(service.status().code(), "policy: " + service.status().message());

@@ -36,6 +36,7 @@ PolicyDesk::PolicyDesk(policy::Service& service, std::vector<policy::TierFacts> 
 void PolicyDesk::serve(ledger::Ledger& ledger) {
   ledger_ = &ledger;
   ledger.on_question([this](const catalog::Question& question) { on_question(question); });
+  service_.watch();
 }
 
 catalog::PolicyInUse PolicyDesk::in_use() const {
@@ -44,9 +45,7 @@ catalog::PolicyInUse PolicyDesk::in_use() const {
           by_score ? catalog::VictimOrder::score : catalog::VictimOrder::oldest};
 }
 
-void PolicyDesk::on_reloaded() {
-  if (ledger_ != nullptr) ledger_->submit(in_use());
-}
+void PolicyDesk::on_changed() { ledger_->submit(in_use()); }
 
 std::uint16_t PolicyDesk::number_of(Hook hook, const std::string& rule) {
   const std::string name = std::string(policy::hook_name(hook)) + "." + rule;

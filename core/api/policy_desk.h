@@ -45,8 +45,8 @@ class PolicyDesk {
 
   // Loads the files anew on a thread of its own, and says what stood in the way. [thread-safe]
   void reload(std::function<void(const Status&)> then) { service_.begin_reload(std::move(then)); }
-  // The files have been loaded anew: tells the catalog who decides from now on.
-  void on_reloaded();
+  // Tells the catalog who decides from now on.
+  void on_changed();
 
   // "place.big-on-disk", of the number that events give; empty for 0. [thread-safe]
   std::string rule_name(std::uint16_t number) const;

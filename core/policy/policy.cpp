@@ -139,20 +139,26 @@ std::string Policy::ask(const RetainFacts& facts, RetainDecision& decision) {
   return put(facts, decision);
 }
 
+Status Policy::run_example(std::size_t number) {
+  const Example& example = scene_->examples.list[number];
+  return std::visit(
+      [&](const auto& expectation) {
+        return rehearse(*rules_, scene_->scope, example, expectation);
+      },
+      example.expectation);
+}
+
 std::vector<Status> Policy::run_examples() {
   std::vector<Status> results;
-  for (const Example& example : scene_->examples.list) {
-    results.push_back(std::visit(
-        [&](const auto& expectation) {
-          return rehearse(*rules_, scene_->scope, example, expectation);
-        },
-        example.expectation));
-  }
+  for (std::size_t n = 0; n < examples_count(); ++n) results.push_back(run_example(n));
   return results;
 }
 
-Status Policy::check_examples() {
-  for (const Status& status : run_examples()) PM_TRY(status);
+Status Policy::check_examples(const std::function<Status()>& patience) {
+  for (std::size_t n = 0; n < examples_count(); ++n) {
+    if (patience) PM_TRY(patience());
+    PM_TRY(run_example(n));
+  }
   return {};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <pm/cpp/result.hpp>
 #include <string>
@@ -45,7 +46,8 @@ class Policy {
 
   // INVALID_ARGUMENT says file and line of the first example that does not hold, what it expects
   // and what it got. Leaves no trace in what rules() counts.
-  Status check_examples();
+  // Gives up with `patience`'s error, which is asked before each.
+  Status check_examples(const std::function<Status()>& patience = {});
   // One for each example, in their order.
   std::vector<Status> run_examples();
   std::size_t examples_count() const;
@@ -60,6 +62,7 @@ class Policy {
   template <typename Facts, typename Decision>
   std::string put(const Facts& facts, Decision& decision);
   Status check_orders() const;
+  Status run_example(std::size_t number);
 
   std::unique_ptr<Scene> scene_;
   std::unique_ptr<Rules> rules_;

@@ -198,16 +198,16 @@ std::string Sandbox::text_on_top() const {
 }
 
 Status Sandbox::failure(int code) {
+  // Whatever the script said stands in logs and answers.
+  constexpr std::size_t words_bytes_max = 1'000;
   if (excess_ != Excess::none) {
     // "lru.lua:7: " of the message, if it has come that far.
-    std::string message = text_on_top();
+    std::string message = printable(text_on_top(), words_bytes_max);
     if (message.find(words(excess_)) == std::string::npos) message = words(excess_);
     return {Code::resource_exhausted, std::move(message)};
   }
   if (code == LUA_ERRMEM) return {Code::resource_exhausted, "not enough memory"};
   if (lua_type(lua_, -1) == LUA_TSTRING) {
-    // Whatever the script said stands in logs and answers.
-    constexpr std::size_t words_bytes_max = 1'000;
     return {Code::invalid_argument, printable(text_on_top(), words_bytes_max)};
   }
   return {Code::invalid_argument,

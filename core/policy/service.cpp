@@ -11,6 +11,8 @@ namespace pm::policy {
 
 namespace {
 
+constexpr std::chrono::seconds load_limit{10};
+
 struct RuleName {
   Hook hook;
   std::string name;
@@ -78,7 +80,6 @@ Result<std::unique_ptr<Service>> Service::start(const ServiceOptions& options) {
   for (std::size_t worker = 0; worker < workers; ++worker) {
     service->workers_.emplace_back(&Service::work, service.get(), worker);
   }
-  service->keeper_ = std::thread(&Service::keep_up, service.get());
   return service;
 }
 
@@ -91,17 +92,27 @@ Service::~Service() { stop(); }
 Result<std::shared_ptr<Service::Loaded>> Service::load(std::uint64_t generation) {
   const auto files = read_scripts(options_.places);
   if (!files.ok()) return files.status();
+  // Each file and each example has a limit of its own; so many of them need one, too.
+  const auto begun = std::chrono::steady_clock::now();
+  const auto patience = [&]() -> Status {
+    if (is_stopped_) return {Code::unavailable, "the host is shutting down"};
+    if (std::chrono::steady_clock::now() - begun < load_limit) return {};
+    return {Code::resource_exhausted, "the scripts take longer than " +
+                                          std::to_string(load_limit.count()) +
+                                          " s to be loaded and tried"};
+  };
   auto loaded = std::make_shared<Loaded>();
   loaded->generation = generation;
   loaded->files = *files;
   loaded->workers = std::vector<Loaded::Worker>(std::max<std::size_t>(options_.workers, 1));
   for (Loaded::Worker& worker : loaded->workers) {
+    PM_TRY(patience());
     auto policy = Policy::load(*files, options_.limits);
     if (!policy.ok()) return policy.status();
     worker.policy = *std::move(policy);
     worker.states = worker.policy->rules().states();
   }
-  PM_TRY(loaded->workers.front().policy->check_examples());
+  PM_TRY(loaded->workers.front().policy->check_examples(patience));
   loaded->rules = loaded->workers.front().states;
   return loaded;
 }
@@ -116,11 +127,12 @@ Status Service::reload() {
   // Before the files are read, so that what is written meanwhile is seen as a change.
   std::string fingerprint = fingerprint_of(options_.places);
   auto loaded = load(generation);
+  std::shared_ptr<Loaded> old;  // Goes when the lock is free again: it may be large.
   const std::lock_guard lock(mutex_);
   fingerprint_ = std::move(fingerprint);
   last_reload_error_ = loaded.status().message();
   if (!loaded.ok()) return loaded.status();
-  loaded_ = *std::move(loaded);
+  old = std::exchange(loaded_, *std::move(loaded));
   publish(*loaded_);
   if (journal_ != nullptr) journal_->set_policies(loaded_->files);
   return {};
@@ -197,7 +209,10 @@ void Service::work(std::size_t number) {
       const std::lock_guard lock(worker.mutex);
       has_suspended = worker.policy->rules().refresh(task->hook(), worker.states);
     }
-    if (has_suspended) note_suspensions(loaded, number);
+    if (has_suspended) {
+      note_suspensions(loaded, number);
+      if (is_watched_ && options_.on_changed) options_.on_changed();
+    }
     if (task->rule.empty()) defaults_.fetch_add(1, std::memory_order_relaxed);
     task->answer();
   }
@@ -217,6 +232,11 @@ void Service::note_suspensions(const std::shared_ptr<Loaded>& loaded, std::size_
 }
 
 // ---- new files ----
+
+void Service::watch() {
+  is_watched_ = true;
+  keeper_ = std::thread(&Service::keep_up, this);
+}
 
 void Service::begin_reload(std::function<void(const Status&)> then) {
   {
@@ -247,7 +267,7 @@ void Service::keep_up() {
       const Status status = reload();
       if (status.ok()) {
         log::info("policy", "the scripts were loaded anew");
-        if (options_.on_reloaded) options_.on_reloaded();
+        if (options_.on_changed) options_.on_changed();
       } else {
         log::error("policy", "reload: " + status.message() + "; what was loaded before stays");
       }

@@ -27,8 +27,10 @@ struct ServiceOptions {
   SandboxLimits limits;
   JournalOptions journal;
   std::uint64_t look_ms = 0;  // How often files are looked at for changes; 0: never.
-  // After each reload that succeeded, on the service's thread for it; it may ask.
-  std::function<void()> on_reloaded;
+  // What asks() and spill_order() say has changed: after a reload that succeeded, or when a rule
+  // was suspended. Called on a thread of the service's, without a lock; it may ask. Not before
+  // watch().
+  std::function<void()> on_changed;
 };
 
 struct ServiceStates {
@@ -46,11 +48,15 @@ struct ServiceStates {
 // function may be called from any thread, but for those that say otherwise.
 class Service {
  public:
-  // Reads and tries the scripts; an error says file, line and why.
+  // Reads and tries the scripts; an error says file, line and why. From watch() on files are looked
+  // at for changes, and begin_reload() is served.
   static Result<std::unique_ptr<Service>> start(const ServiceOptions& options);
   ~Service();
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
+
+  // Once, when those who are told of changes are there.
+  void watch();
 
   // Is there any rule that would be asked? Takes no lock.
   bool asks(Hook hook) const {
@@ -118,7 +124,8 @@ class Service {
   std::shared_ptr<Loaded> loaded_;
   std::string fingerprint_;
   std::string last_reload_error_;
-  bool is_stopped_ = false;
+  std::atomic<bool> is_stopped_ = false;  // Written under the lock.
+  std::atomic<bool> is_watched_ = false;
   std::vector<std::function<void(const Status&)>> wants_reload_;
   std::condition_variable wants_changed_;
   std::vector<std::thread> workers_;

@@ -39,7 +39,7 @@ std::vector<SimulatedTier> simulated(const std::vector<policy::TierFacts>& recor
     tier.facts.capacity_bytes = facts.capacity_bytes;
     tier.facts.spill_to = facts.spill_to;
     if (!facts.keeps_bytes) continue;
-    if (slowest == nullptr || tier.facts.rank > slowest->facts.rank) slowest = &tier;
+    if (slowest == nullptr || tier.facts.rank >= slowest->facts.rank) slowest = &tier;
   }
   if (slowest == nullptr) return {};
   slowest->facts.capacity_bytes = UINT64_MAX;

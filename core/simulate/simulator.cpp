@@ -148,7 +148,8 @@ Status Simulator::write(const Access& access) {
     facts.payload.size_bytes = access.size_bytes;
     if (decider_.place) {
       const auto decision = decider_.place({facts.tiers, facts.payload, {}, tier});
-      if (decision && decision->tier != no_tier) {
+      // As the engine does it: what cannot be done is as if nobody had answered.
+      if (decision && policy::can_take(facts.tiers[decision->tier], access.size_bytes)) {
         tier = decision->tier;
         copy_to = decision->copy_to;
       }
@@ -195,7 +196,9 @@ Result<bool> Simulator::make(const Access& access, TierIndex tier, TierIndex cop
   allocate.copy_to = copy_to;
   const Result<catalog::Reply> allocated = submit(allocate);
   if (!allocated.ok()) return allocated.status();
-  if (allocated->reason == Reason::tier_full) return false;
+  const bool has_no_room =
+      allocated->reason == Reason::tier_full || allocated->reason == Reason::payload_size_invalid;
+  if (has_no_room) return false;
   if (allocated->reason != Reason::none) return unexpected("Allocate", *allocated);
   catalog::Commit commit;
   commit.ticket = the_ticket;
