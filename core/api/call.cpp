@@ -7,6 +7,7 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "ids.h"
+#include "policy_desk.h"
 #include "stream_call.h"
 
 namespace pm::api {
@@ -164,7 +165,7 @@ Status status_of(const catalog::Reply& reply) {
   return {code, std::move(message), text.name};
 }
 
-void CommandCall::cancel() { services().ledger.submit(catalog::Cancel{ticket()}); }
+void CommandCall::cancel() { services().policies.cancel(ticket()); }
 
 void CommandCall::on_reply(const catalog::Reply& reply) {
   if (reply.reason == catalog::Reason::none) return respond_(*this, reply);

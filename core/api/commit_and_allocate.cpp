@@ -30,7 +30,7 @@ class CommitAndAllocateCall final : public Call {
 
   void cancel() override {
     services().ledger.submit(catalog::Cancel{ledger::ticket_of(&commit_part_)});
-    services().ledger.submit(catalog::Cancel{ledger::ticket_of(&next_part_)});
+    services().policies.cancel(ledger::ticket_of(&next_part_));
   }
 
  private:

@@ -114,6 +114,14 @@ policy::ClientFacts PolicyDesk::client_facts(const std::string& name) {
 void PolicyDesk::allocate(catalog::Allocate command) {
   const bool is_placed = service_.asks(Hook::place);
   if (!is_placed && !service_.asks(Hook::admit)) return submit(command);
+  // What was answered before is answered the same, whatever a policy would say now.
+  const bool is_repeat = ledger_->read(
+      [&](const Catalog& catalog, const Clocks&) { return catalog.is_known(command.request); });
+  if (is_repeat) return ledger_->submit(command);
+  {
+    const std::lock_guard lock(pending_mutex_);
+    pending_[command.ticket] = false;
+  }
   const auto asked = std::make_shared<catalog::Allocate>(std::move(command));
   return is_placed ? place(asked) : admit(asked);
 }
@@ -147,11 +155,34 @@ void PolicyDesk::admit(const std::shared_ptr<catalog::Allocate>& command) {
       },
       [this, command](const policy::AdmitDecision& decision, const std::string& rule) {
         if (rule.empty() || decision.admitted) return submit(*command);
+        is_cancelled(command->ticket);
         refuse(*command, catalog::Reason::not_admitted, decision.why);
       });
 }
 
+void PolicyDesk::cancel(catalog::Ticket ticket) {
+  {
+    const std::lock_guard lock(pending_mutex_);
+    const auto found = pending_.find(ticket);
+    if (found != pending_.end()) found->second = true;
+  }
+  ledger_->submit(catalog::Cancel{ticket});
+}
+
+// Asked once, when it has been decided.
+bool PolicyDesk::is_cancelled(catalog::Ticket ticket) {
+  const std::lock_guard lock(pending_mutex_);
+  const auto found = pending_.find(ticket);
+  if (found == pending_.end()) return false;
+  const bool is = found->second;
+  pending_.erase(found);
+  return is;
+}
+
 void PolicyDesk::submit(const catalog::Allocate& command) {
+  if (is_cancelled(command.ticket)) {
+    return refuse(command, catalog::Reason::request_cancelled, {});
+  }
   if (command.tier != catalog::no_tier) return ledger_->submit(command);
   refuse(command, catalog::Reason::tier_unspecified, {});
 }

@@ -35,6 +35,8 @@ class PolicyDesk {
   // Submits the command once it has been decided where it goes, or replies that it is refused.
   // [thread-safe]
   void allocate(catalog::Allocate command);
+  // The caller of an allocation no longer wants its answer. [thread-safe]
+  void cancel(catalog::Ticket ticket);
   // A lease on what is shown was granted. [thread-safe]
   void note_read(const catalog::View& view);
   // It was allocated, or deleted by a client. [thread-safe]
@@ -64,6 +66,7 @@ class PolicyDesk {
   void place(const std::shared_ptr<catalog::Allocate>& command);
   void admit(const std::shared_ptr<catalog::Allocate>& command);
   void submit(const catalog::Allocate& command);
+  bool is_cancelled(catalog::Ticket ticket);
   std::optional<policy::PromoteFacts> promote_facts(const catalog::Id& id);
   void spill(const catalog::SpillWanted& wanted);
   void retain(const catalog::Id& id);
@@ -73,6 +76,10 @@ class PolicyDesk {
   ledger::Ledger* ledger_ = nullptr;
 
   ToldFactsRing told_;
+
+  // Of those whose allocation is being decided: whether it was cancelled meanwhile.
+  std::mutex pending_mutex_;
+  std::unordered_map<catalog::Ticket, bool> pending_;
 
   mutable std::mutex names_mutex_;  // Round what follows.
   std::vector<std::string> names_{""};

@@ -49,6 +49,9 @@ void reload_policies(const Services& services, const Invocation& invocation) {
   services.policies.reload(
       [kept_call = kept(invocation), &policies = services.policies](const Status& status) {
         if (!status.ok()) {
+          if (status.code() == Code::unavailable) {
+            return reply_error(kept_call, catalog::Reason::shutting_down);
+          }
           const Status refused(Code::invalid_argument, status.message(), "POLICY_INVALID");
           return reply_error(kept_call, refused, {});
         }

@@ -26,9 +26,32 @@ void Catalog::on(const PolicyInUse& policy) { use(policy); }
 
 // ---- spill ----
 
+// By score, those that are not scored yet come first: nobody has read them since scores are kept.
+template <typename Visit>
+void Catalog::visit_victims(TierIndex index, Visit visit) const {
+  const Victims& victims = tiers_[index].victims;
+  const bool by_score = policy_.order == VictimOrder::score;
+  for (Slot slot = victims.first(); slot != no_slot; slot = victims.after(payloads_, slot)) {
+    if (by_score && scores_.has(slot)) break;
+    if (!visit(slot)) return;
+  }
+  if (!by_score) return;
+  for (auto entry = scores_.next(index, {}); entry; entry = scores_.next(index, entry)) {
+    if (!visit(entry->slot)) return;
+  }
+}
+
 Catalog::Room Catalog::ask_for_room(TierIndex index) {
   Tier& tier = tiers_[index];
-  if (tier.victims.first() == no_slot) return Room::never;
+  // Whom the policy cannot choose it need not be shown.
+  bool may_leave = false;
+  int looked_at = 0;
+  visit_victims(index, [&](Slot slot) {
+    const Payload& payload = payloads_[slot];
+    may_leave = plan_eviction(payload, *shown(payload)).kind != EvictionPlan::Kind::stays;
+    return !may_leave && ++looked_at < looked_at_max;
+  });
+  if (!may_leave && looked_at < looked_at_max) return Room::never;
   if (tier.question == 0) {
     tier.question = ++question_number_;
     changes_->questions.emplace_back(SpillWanted{index, tier.question});
@@ -64,24 +87,9 @@ bool Catalog::evict_chosen(TierIndex tier, const SpillChoice& choice) {
   if (slot == no_slot || !payloads_[slot].victim || payloads_[slot].listed != tier) return false;
   const Copy* copy = find_copy_on(payloads_[slot], tier);
   if (copy == nullptr || copy->generation != choice.generation) return false;
-  const bool is_needed = !tiers_[tier].waiting.empty();
+  const bool is_needed = needed_bytes(tier) > 0;
   if (!is_needed && !leaves_ahead(slot, tier, choice.target)) return false;
   return evict(slot, tier, choice.target);
-}
-
-// By score, those that are not scored yet come first: nobody has read them since scores are kept.
-template <typename Visit>
-void Catalog::visit_victims(TierIndex index, Visit visit) const {
-  const Victims& victims = tiers_[index].victims;
-  const bool by_score = policy_.order == VictimOrder::score;
-  for (Slot slot = victims.first(); slot != no_slot; slot = victims.after(payloads_, slot)) {
-    if (by_score && scores_.has(slot)) break;
-    if (!visit(slot)) return;
-  }
-  if (!by_score) return;
-  for (auto entry = scores_.next(index, {}); entry; entry = scores_.next(index, entry)) {
-    if (!visit(entry->slot)) return;
-  }
 }
 
 void Catalog::look_at_victims(TierIndex index, std::uint32_t count, const Clocks& now,
@@ -159,7 +167,8 @@ std::vector<TierLoad> Catalog::loads() const {
 void Catalog::make_second_copy(Slot slot) {
   const auto wanted = copy_to_.find(slot);
   if (wanted == copy_to_.end()) return;
-  const TierIndex tier = wanted->second;
+  const TierIndex tier = wanted->second.tier;
+  rule_ = wanted->second.rule;
   copy_to_.erase(wanted);
   const Payload& payload = payloads_[slot];
   const bool keeps_bytes = (tiers_[tier].facts.traits & traits_keeps_bytes) != 0;

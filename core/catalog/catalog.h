@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "command.h"
@@ -11,6 +12,7 @@
 #include "explain.h"
 #include "hash_table.h"
 #include "label_index.h"
+#include "limits.h"
 #include "list_walk.h"
 #include "ordered_index.h"
 #include "payload.h"
@@ -21,36 +23,6 @@
 #include "victims.h"
 
 namespace pm::catalog {
-
-struct TierFacts {
-  std::uint8_t traits = 0;  // traits_keeps_bytes | ...
-  std::int32_t rank = 0;    // Lower is faster.
-  std::uint64_t capacity_bytes = UINT64_MAX;
-  std::uint64_t granularity_bytes = 1;
-  TierIndex spill_to = no_tier;  // Where its victims go; no_tier: nowhere.
-  bool takes_uploads = false;    // Clients put objects there from outside, and import them.
-  // When more than the first is taken, payloads leave until it is no more than the second.
-  std::uint64_t high_watermark_bytes = UINT64_MAX;
-  std::uint64_t low_watermark_bytes = UINT64_MAX;
-};
-
-struct Limits {
-  std::uint64_t lease_default_ns = 20'000'000'000;
-  std::uint64_t lease_max_ns = 120'000'000'000;
-  std::uint64_t payload_bytes_max = 128ULL << 30;
-  std::uint32_t waiters_max = 10'000;
-  std::uint64_t wait_max_ns = 10'000'000'000;            // For room, when no deadline is given.
-  std::uint64_t uncommitted_max_ns = 3'600'000'000'000;  // Life of an allocation without TTL.
-  std::uint64_t orphan_grace_ns = 120'000'000'000;       // For writers of abandoned blocks.
-  std::uint32_t metadata_events_max = 10'000;            // Of a payload.
-  std::uint32_t lineage_parents_max = 1'024;             // Edges of a child.
-  std::uint32_t requests_max = 100'000;
-  std::uint64_t requests_kept_ns = 3'600'000'000'000;
-  // Until this monotonic time, leases that an earlier life granted may still run, and no copy
-  // that it made is removed.
-  std::uint64_t quarantine_until_ns = 0;
-  StreamLimits streams;
-};
 
 // The state machine: payloads, copies, leases and those who wait. Plain data and one function that
 // changes it, apply(). It has no I/O, no clock, no lock and no randomness: the same commands give
@@ -113,6 +85,10 @@ class Catalog {
                    const Clocks& now, std::vector<LeaseView>& leases) const;
   void list_leases(const std::string& holder, std::uint32_t count, OrderedIndex::Entry& after,
                    const Clocks& now, std::vector<LeaseView>& leases) const;
+  // The request has been answered, or will be: nothing is done for it any more.
+  bool is_known(const RequestKey& key) const {
+    return key.given && request_by_id_.find(key.key) != no_slot;
+  }
   // What policies are told. Of a tier's victims, those that can leave, at most `count`.
   void look_at_victims(TierIndex tier, std::uint32_t count, const Clocks& now,
                        SpillLook& look) const;
@@ -130,6 +106,19 @@ class Catalog {
   std::int64_t next_due_wall_ns() const;
 
  private:
+  // What is done meanwhile is no rule's wish.
+  class NobodysWish {
+   public:
+    explicit NobodysWish(std::uint16_t& rule) : rule_(rule), before_(std::exchange(rule, 0)) {}
+    ~NobodysWish() { rule_ = before_; }
+    NobodysWish(const NobodysWish&) = delete;
+    NobodysWish& operator=(const NobodysWish&) = delete;
+
+   private:
+    std::uint16_t& rule_;
+    const std::uint16_t before_;
+  };
+
   enum class Stage : std::uint8_t { waiting_for_leases, waiting_for_room, running };
   enum class Action : std::uint8_t { allocate, seal, move };
 
@@ -280,6 +269,7 @@ class Catalog {
   bool evict(Slot payload, TierIndex tier, TierIndex target = no_tier);
   bool drop_for_room(Slot payload, std::uint64_t generation);
   std::uint64_t staying_bytes(TierIndex tier) const;
+  std::uint64_t needed_bytes(TierIndex tier) const;
   std::uint64_t wanted_bytes(TierIndex tier) const;
   void relieve(TierIndex tier);
   void pause_relief(Tier& tier);
@@ -445,7 +435,11 @@ class Catalog {
   Slots<Owner> owners_;
   HashTable<Owner> owner_by_name_{owners_};
   // Of allocations that a second copy is made of once they are committed: where.
-  std::unordered_map<Slot, TierIndex> copy_to_;
+  struct SecondCopy {
+    TierIndex tier = no_tier;
+    std::uint16_t rule = 0;
+  };
+  std::unordered_map<Slot, SecondCopy> copy_to_;
 
   // Of allocations without a time to live: when they are given up, in monotonic time.
   std::unordered_map<Slot, std::uint64_t> give_up_ns_;

@@ -130,7 +130,7 @@ void Catalog::on(const Allocate& command) {
   if (command.labels != nullptr && !command.labels->empty()) add_to(slot).labels = command.labels;
   if (!command.owner.empty()) take_owner(slot, command.owner);
   if (command.copy_to != no_tier && command.copy_to < tiers_.size()) {
-    copy_to_[slot] = command.copy_to;
+    copy_to_[slot] = {command.copy_to, command.rule};
   }
   rule_ = command.rule;
   const Slot operation = start_operation(slot, Action::allocate, command.tier);

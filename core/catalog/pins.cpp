@@ -63,7 +63,9 @@ void Catalog::unpin(Slot slot, Cause cause) {
   tell(EventKind::updated, cause, slot, no_tier);
   join_victims(slot);
   // Its tier may have looked in vain for somebody who can leave.
-  if (payload.listed != no_tier && !tiers_[payload.listed].waiting.empty()) pump(payload.listed);
+  if (payload.listed == no_tier) return;
+  if (!tiers_[payload.listed].waiting.empty()) return pump(payload.listed);
+  if (tiers_[payload.listed].is_relieved) relieve(payload.listed);
 }
 
 void Catalog::index_pin(Slot slot) {

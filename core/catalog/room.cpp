@@ -97,7 +97,8 @@ void Catalog::abandon(Slot slot, Reason reason) {
 }
 
 void Catalog::note_failed_eviction(TierIndex index) {
-  ++tiers_[index].evictions_failed;
+  // Of those who wait nobody is told that there is no room because of what failed ahead of need.
+  if (!tiers_[index].waiting.empty()) ++tiers_[index].evictions_failed;
   pause_relief(tiers_[index]);
 }
 
@@ -107,6 +108,7 @@ Catalog::Room Catalog::make_room(TierIndex index, std::uint64_t bytes) {
   const auto missing = [&] { return staying_bytes(index) + bytes > tier.facts.capacity_bytes; };
   if (!missing()) return Room::coming;
   if (policy_.asks_spill && !tier.decides_itself) return ask_for_room(index);
+  const NobodysWish wish(rule_);
   int count = 0;
   Slot victim = tier.victims.first();
   for (; victim != no_slot && count < victims_max && missing(); ++count) {
@@ -226,13 +228,18 @@ std::uint64_t Catalog::staying_bytes(TierIndex index) const {
   return tier.used_bytes - std::min(tier.leaving_bytes, tier.used_bytes);
 }
 
-// How much more must begin to leave.
+// How much more must begin to leave so that those who wait are let in,
+std::uint64_t Catalog::needed_bytes(TierIndex index) const {
+  const Tier& tier = tiers_[index];
+  const std::uint64_t needed = staying_bytes(index) + tier.waiting_bytes;
+  return needed - std::min(needed, tier.facts.capacity_bytes);
+}
+
+// and ahead of need.
 std::uint64_t Catalog::wanted_bytes(TierIndex index) const {
   const Tier& tier = tiers_[index];
   const std::uint64_t staying = staying_bytes(index);
-  const std::uint64_t needed = staying + tier.waiting_bytes;
-  std::uint64_t wanted = 0;
-  if (needed > tier.facts.capacity_bytes) wanted = needed - tier.facts.capacity_bytes;
+  std::uint64_t wanted = needed_bytes(index);
   if (tier.is_relieved && staying > tier.facts.low_watermark_bytes) {
     wanted = std::max(wanted, staying - tier.facts.low_watermark_bytes);
   }
@@ -256,6 +263,7 @@ void Catalog::relieve(TierIndex index) {
     ask_for_room(index);
     return;
   }
+  const NobodysWish wish(rule_);
   int count = 0;
   bool has_left = false;
   Slot victim = tier.victims.first();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <pm/cpp/failpoint.hpp>
 
 #include "core/catalog/mutant.h"
@@ -73,6 +74,10 @@ void Ledger::submit(const Command& command) {
     catalog_->apply(command, now, *changes);
     recorded = !changes->records.empty();
     if (recorded) last_lsn_ = changes->lsn;
+    if (!on_question_ && !changes->questions.empty()) {
+      for (const auto& question : changes->questions) early_questions_.push_back(question);
+      changes->questions.clear();
+    }
     if (!changes->events.empty()) {
       // Before the journal can make it durable. What needs no record is told after what was
       // recorded before it, so that the order of telling is the order of happening.
@@ -104,8 +109,33 @@ void Ledger::follow(Changes& changes) {
         remove != nullptr && !catalog::is_planted(catalog::Mutant::copy_goes_before_durable);
     hold_or_release(waits ? remove->lsn : 0, std::move(effect));
   }
-  if (!on_question_ || dead_.load(std::memory_order_relaxed)) return;
-  for (const catalog::Question& question : changes.questions) on_question_(question);
+  if (!changes.questions.empty()) ask(changes.questions);
+}
+
+void Ledger::on_question(std::function<void(const catalog::Question&)> handler) {
+  std::vector<catalog::Question> early;
+  {
+    const std::lock_guard lock(mutex_);
+    on_question_ = std::move(handler);
+    early.swap(early_questions_);
+  }
+  ask(early);
+}
+
+// An answer that comes at once is a command, which may ask again: each question is told when the
+// one before has been, so that they do not pile up on the stack.
+void Ledger::ask(const std::vector<catalog::Question>& questions) {
+  thread_local std::deque<std::pair<Ledger*, catalog::Question>> waiting;
+  thread_local bool is_asking = false;
+  for (const catalog::Question& question : questions) waiting.emplace_back(this, question);
+  if (is_asking) return;
+  is_asking = true;
+  while (!waiting.empty()) {
+    const auto [ledger, question] = waiting.front();
+    waiting.pop_front();
+    if (!ledger->dead_.load(std::memory_order_relaxed)) ledger->on_question_(question);
+  }
+  is_asking = false;
 }
 
 // Before the journal has the group: so they are released in the order of their LSNs.

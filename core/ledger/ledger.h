@@ -60,11 +60,10 @@ class Ledger {
     on_stream_notice_ = std::move(handler);
   }
 
-  // Called, outside of the lock, with what policies are to be asked; the answer is a command. Set
-  // before the first command; it must not block.
-  void on_question(std::function<void(const catalog::Question&)> handler) {
-    on_question_ = std::move(handler);
-  }
+  // Called, outside of the lock, with what policies are to be asked; the answer is a command. Once,
+  // before the first command of a client; what a Tick has asked before is told then. It must not
+  // block.
+  void on_question(std::function<void(const catalog::Question&)> handler);
 
   // Applies a command and lets follow what must. [thread-safe]
   void submit(const catalog::Command& command);
@@ -119,6 +118,7 @@ class Ledger {
   using Held = std::variant<catalog::Reply, catalog::Effect, catalog::StreamNotice, Then>;
 
   void follow(catalog::Changes& changes);
+  void ask(const std::vector<catalog::Question>& questions);
   void hold_notices(catalog::Changes& changes);
   void announce(std::uint64_t lsn);
   void hold_or_release(std::uint64_t lsn, Held held);
@@ -140,7 +140,8 @@ class Ledger {
 
   std::function<void(catalog::Effect)> run_effect_;
   std::function<void(const catalog::StreamNotice&)> on_stream_notice_;
-  std::function<void(const catalog::Question&)> on_question_;
+  std::function<void(const catalog::Question&)> on_question_;  // Set under mutex_, once.
+  std::vector<catalog::Question> early_questions_;             // Under mutex_: before that.
   std::function<void(const Status&)> on_fatal_;
   std::atomic<bool> dead_{false};
   bool stopped_ = false;  // Under held_mutex_: nothing becomes durable any more.

@@ -174,7 +174,9 @@ void Service::put(std::unique_ptr<Task> task) {
   std::atomic<std::uint64_t>* count = &defaults_;
   if (asks(task->hook())) {
     const std::lock_guard lock(mutex_);
-    if (!is_stopped_ && tasks_.size() < options_.questions_max) {
+    const bool may_be_left_out = task->hook() == Hook::promote || task->hook() == Hook::retain;
+    const std::size_t most = may_be_left_out ? options_.questions_max / 4 : options_.questions_max;
+    if (!is_stopped_ && tasks_.size() < most) {
       tasks_.push_back(std::move(task));
       wakes_.notify_one();
       return;

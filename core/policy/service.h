@@ -23,7 +23,8 @@ namespace pm::policy {
 struct ServiceOptions {
   ScriptPlaces places;
   std::size_t workers = 1;
-  std::size_t questions_max = 1'024;  // Of those that wait.
+  // Of those that wait. Those that can be left out, of promote and retain, take a quarter of it.
+  std::size_t questions_max = 65'536;
   SandboxLimits limits;
   JournalOptions journal;
   std::uint64_t look_ms = 0;  // How often files are looked at for changes; 0: never.

@@ -80,6 +80,28 @@ TEST(asking, an_eviction_names_the_rule_that_chose_it) {
   EXPECT_EQ(rules, std::vector<std::uint16_t>{7});
 }
 
+// A rule of place has no part in what the built-in rule lets leave for it.
+TEST(asking, a_victim_of_the_built_in_rule_names_no_other_rule) {
+  Machine machine;
+  for (std::uint64_t number = 1; number <= 16; ++number) machine.put(number, 4 * kib);
+  Allocate next;
+  next.id = make_id(17);
+  next.size_bytes = 4 * kib;
+  next.tier = shm;
+  next.rule = 9;
+  machine.finish(next);
+  int evicted = 0;
+  for (const Event& event : machine.events) {
+    if (event.kind == EventKind::allocated && event.id == make_id(17)) {
+      EXPECT_EQ(event.rule, 9u);
+    }
+    if (event.kind != EventKind::evicted) continue;
+    ++evicted;
+    EXPECT_EQ(event.rule, 0u);
+  }
+  EXPECT_EQ(evicted, 1);
+}
+
 TEST(asking, no_more_leave_than_are_needed) {
   Machine machine = asking_machine();
   fill_and_ask(machine);
@@ -136,14 +158,23 @@ TEST(asking, a_late_answer_does_nothing) {
   Machine machine = asking_machine();
   fill_and_ask(machine);
   const SpillWanted wanted = take_question(machine);
-  const Evict answer = answer_to(wanted, machine, {0});
-  machine.erase(9);
-  Evict none{wanted.tier, wanted.number, false, 0, {}};
-  machine.apply(none);
+  const Evict late = answer_to(wanted, machine, {0});
+  machine.apply(answer_to(wanted, machine, {3}));
   machine.do_effects();
-  machine.apply(answer);
-  EXPECT_TRUE(machine.effects.empty());
+  Allocate next;
+  next.id = make_id(18);
+  next.size_bytes = 4 * kib;
+  next.tier = shm;
+  machine.commit(17);
+  EXPECT_FALSE(machine.call(next).has_value());
+  const Ticket waiting = machine.ticket;
+  const SpillWanted open = take_question(machine);
+  machine.apply(late);
+  EXPECT_TRUE(machine.effects.empty()) << "an answer to the question before was taken";
   EXPECT_EQ(machine.see(1).tier, shm);
+  machine.apply(answer_to(open, machine, {1}));
+  machine.do_effects();
+  EXPECT_TRUE(machine.reply_to(waiting).has_value()) << "the open question was closed";
 }
 
 TEST(asking, a_victim_may_be_sent_to_another_tier_or_deleted) {
@@ -163,7 +194,12 @@ TEST(asking, pinned_leased_and_protected_payloads_are_no_candidates) {
   machine.put(101, 4 * kib);
   machine.lease(101, 1, 60 * second_ns);
   machine.put(102, 4 * kib);
-  EXPECT_EQ(look(machine).candidates.size(), 1u);
+  machine.put(103, 4 * kib);
+  Pin pin;
+  pin.id = make_id(103);
+  machine.call(pin);
+  ASSERT_EQ(look(machine).candidates.size(), 1u);
+  EXPECT_EQ(look(machine).candidates[0].id, make_id(102));
 }
 
 // POLICY-2
