@@ -40,9 +40,7 @@ void PolicyDesk::serve(ledger::Ledger& ledger) {
 }
 
 catalog::PolicyInUse PolicyDesk::in_use() const {
-  const bool by_score = service_.spill_order() == policy::CandidateOrder::score;
-  return {service_.asks(Hook::spill), service_.asks(Hook::retain),
-          by_score ? catalog::VictimOrder::score : catalog::VictimOrder::oldest};
+  return {service_.asks(Hook::spill), service_.asks(Hook::retain), service_.spill_order()};
 }
 
 void PolicyDesk::on_changed() { ledger_->submit(in_use()); }
@@ -147,15 +145,15 @@ void PolicyDesk::place(const std::shared_ptr<catalog::Allocate>& command) {
 }
 
 void PolicyDesk::admit(const std::shared_ptr<catalog::Allocate>& command) {
-  if (!service_.asks(Hook::admit) || command->tier == catalog::no_tier) return submit(*command);
+  if (!service_.asks(Hook::admit) || command->tier == catalog::no_tier) return carry_out(*command);
   service_.ask<policy::AdmitFacts>(
       [this, command] {
         return policy::AdmitFacts{tier_facts(), payload_facts(*command),
                                   client_facts(command->owner), command->tier};
       },
       [this, command](const policy::AdmitDecision& decision, const std::string& rule) {
-        if (rule.empty() || decision.admitted) return submit(*command);
-        is_cancelled(command->ticket);
+        if (rule.empty() || decision.admitted) return carry_out(*command);
+        end_decision(command->ticket);
         refuse(*command, catalog::Reason::not_admitted, decision.why);
       });
 }
@@ -169,8 +167,8 @@ void PolicyDesk::cancel(catalog::Ticket ticket) {
   ledger_->submit(catalog::Cancel{ticket});
 }
 
-// Asked once, when it has been decided.
-bool PolicyDesk::is_cancelled(catalog::Ticket ticket) {
+// Once for each that was asked about. True: it was cancelled meanwhile.
+bool PolicyDesk::end_decision(catalog::Ticket ticket) {
   const std::lock_guard lock(pending_mutex_);
   const auto found = pending_.find(ticket);
   if (found == pending_.end()) return false;
@@ -179,10 +177,13 @@ bool PolicyDesk::is_cancelled(catalog::Ticket ticket) {
   return is;
 }
 
+// What has been decided.
+void PolicyDesk::carry_out(const catalog::Allocate& command) {
+  if (!end_decision(command.ticket)) return submit(command);
+  refuse(command, catalog::Reason::request_cancelled, {});
+}
+
 void PolicyDesk::submit(const catalog::Allocate& command) {
-  if (is_cancelled(command.ticket)) {
-    return refuse(command, catalog::Reason::request_cancelled, {});
-  }
   if (command.tier != catalog::no_tier) return ledger_->submit(command);
   refuse(command, catalog::Reason::tier_unspecified, {});
 }

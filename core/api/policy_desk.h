@@ -66,7 +66,8 @@ class PolicyDesk {
   void place(const std::shared_ptr<catalog::Allocate>& command);
   void admit(const std::shared_ptr<catalog::Allocate>& command);
   void submit(const catalog::Allocate& command);
-  bool is_cancelled(catalog::Ticket ticket);
+  void carry_out(const catalog::Allocate& command);
+  bool end_decision(catalog::Ticket ticket);
   std::optional<policy::PromoteFacts> promote_facts(const catalog::Id& id);
   void spill(const catalog::SpillWanted& wanted);
   void retain(const catalog::Id& id);

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/catalog/candidate.h"
+#include "core/catalog/asking.h"
 #include "core/policy/questions.h"
 
 namespace pm::api {

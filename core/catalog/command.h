@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-#include "candidate.h"
+#include "asking.h"
 #include "copy_check.h"
 #include "documents.h"
 #include "event.h"

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/catalog/asking.h"
 #include "core/catalog/extras.h"
 #include "core/catalog/payload.h"
 
@@ -15,6 +16,8 @@ namespace pm::policy {
 
 using catalog::no_tier;
 using catalog::TierIndex;
+// Which candidates a rule is shown first.
+using CandidateOrder = catalog::VictimOrder;
 
 // A tier of the configuration and how full it is.
 struct TierFacts {
@@ -100,9 +103,6 @@ struct Victim {
 struct SpillDecision {
   std::vector<Victim> victims;  // In this order, as many as are needed.
 };
-// Which candidates a rule is shown first: the least lately read, or the least worth their room by
-// the catalog's score of size and frequency.
-enum class CandidateOrder : std::uint8_t { oldest, score };
 
 // Does a read pull the payload up?
 struct PromoteFacts {

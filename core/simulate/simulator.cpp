@@ -38,9 +38,7 @@ Simulator::Simulator(std::vector<SimulatedTier> tiers, Decider decider)
       facts_(constant_facts(tiers_)),
       decider_(std::move(decider)),
       catalog_(catalog::Limits{}, facts_of(tiers_), 1) {
-  const bool by_score = decider_.order == policy::CandidateOrder::score;
-  catalog_.use({decider_.spill != nullptr, false,
-                by_score ? catalog::VictimOrder::score : catalog::VictimOrder::oldest});
+  catalog_.use({decider_.spill != nullptr, false, decider_.order});
   for (std::size_t tier = 0; tier < tiers_.size(); ++tier) {
     result_.tiers.push_back({.name = tiers_[tier].name});
     if (facts_[tier].keeps_bytes) by_rank_.push_back(static_cast<TierIndex>(tier));

@@ -42,7 +42,8 @@ struct Usage {
   std::vector<std::uint64_t> charged_bytes;  // On each tier; empty: nothing.
 };
 
-// Which victims are shown first.
+// Which victims are shown first: the least lately read, or the least worth their room by a score of
+// size and frequency (see ScoreIndex).
 enum class VictimOrder : std::uint8_t { oldest, score };
 
 // Who decides. What is not asked is done by the built-in rules.
