@@ -57,6 +57,8 @@ TEST(pressure, pauses_after_a_move_that_failed) {
     ASSERT_LT(failed, 100) << "it never stops";
   }
   EXPECT_EQ(failed, 5) << "those begun before the first one failed";
+  machine.put(16, 4 * kib);
+  EXPECT_EQ(machine.charged(shm), 64 * kib) << "whoever comes meanwhile begins it again";
   machine.pass(2 * second_ns);
   machine.do_effects();
   EXPECT_EQ(machine.charged(shm), 40 * kib) << "nobody tries again";
