@@ -159,6 +159,24 @@ TEST_F(Policies, refuse_who_has_had_enough_in_their_own_words) {
   expect_ok(allocate(mib, wire_core::TIER_DISK));
 }
 
+TEST_F(Policies, answer_a_repeat_as_the_request_was_answered) {
+  write("a.lua",
+        "policy.admit { name = 'one', rule = function(facts)\n"
+        "  if facts.client.payloads >= 1 then return false end end }");
+  start();
+  wire_catalog::AllocatePayloadRequest request;
+  request.set_size_bytes(1'000);
+  request.set_preferred_tier(wire_core::TIER_RAM);
+  request.set_request_id("first");
+  wire_core::PayloadDescriptor first;
+  wire_core::PayloadDescriptor again;
+  expect_ok(wire_->allocate(request, &first));
+  expect_ok(wire_->allocate(request, &again));
+  EXPECT_EQ(first.payload_id().value(), again.payload_id().value());
+  request.set_request_id("second");
+  EXPECT_EQ(answer_of(wire_->allocate(request)), "RESOURCE_EXHAUSTED NOT_ADMITTED");
+}
+
 // The quota is a part of what survives.
 TEST_F(Policies, know_after_a_restart_whose_payloads_are) {
   write("a.lua",
