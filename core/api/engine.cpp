@@ -213,7 +213,7 @@ Result<std::unique_ptr<Engine>> Engine::start(
   parts->ledger = std::make_unique<ledger::Ledger>(
       std::move(catalog), journal, repository, state.epoch, state.last_sequence, parts->names,
       [raw](catalog::Effect effect) { raw->mover->run(std::move(effect)); }, std::move(on_fatal));
-  parts->desk->serve(*parts->ledger);
+  parts->desk->serve(*parts->ledger, *parts->mover);
   parts->scrubber = std::make_unique<scrub::Scrubber>(*parts->ledger, *parts->mover,
                                                       std::move(scrub_tiers), options.scrub);
   parts->dispatcher = std::make_unique<api::Dispatcher>(

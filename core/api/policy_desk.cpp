@@ -33,8 +33,10 @@ PolicyDesk::PolicyDesk(policy::Service& service, std::vector<policy::TierFacts> 
   if (service_.journal() != nullptr) service_.journal()->set_tiers(tiers_);
 }
 
-void PolicyDesk::serve(ledger::Ledger& ledger) {
+void PolicyDesk::serve(ledger::Ledger& ledger, mover::Mover& mover) {
   ledger_ = &ledger;
+  mover_ = &mover;
+  measure_writes();
   ledger.on_question([this](const catalog::Question& question) { on_question(question); });
   service_.watch();
 }
@@ -43,7 +45,19 @@ catalog::PolicyInUse PolicyDesk::in_use() const {
   return {service_.asks(Hook::spill), service_.asks(Hook::retain), service_.spill_order()};
 }
 
-void PolicyDesk::on_changed() { ledger_->submit(in_use()); }
+void PolicyDesk::on_changed() {
+  measure_writes();
+  ledger_->submit(in_use());
+}
+
+// Who asks nobody pays nothing for what rules would be told.
+void PolicyDesk::measure_writes() {
+  bool asks_any = false;
+  for (std::size_t hook = 0; hook < policy::hooks_count; ++hook) {
+    asks_any = asks_any || service_.asks(static_cast<Hook>(hook));
+  }
+  mover_->measure_writes(asks_any);
+}
 
 std::uint16_t PolicyDesk::number_of(Hook hook, const std::string& rule) {
   const std::string name = std::string(policy::hook_name(hook)) + "." + rule;
@@ -93,6 +107,10 @@ std::vector<policy::TierFacts> PolicyDesk::tier_facts() {
   std::vector<policy::TierFacts> tiers = tiers_;
   set_loads(ledger_->read([](const Catalog& catalog, const Clocks&) { return catalog.loads(); }),
             tiers);
+  for (std::size_t index = 0; index < tiers.size(); ++index) {
+    tiers[index].bytes_per_second =
+        mover_->bytes_per_second(static_cast<catalog::TierIndex>(index));
+  }
   return tiers;
 }
 

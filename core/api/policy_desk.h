@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/ledger/ledger.h"
+#include "core/mover/mover.h"
 #include "core/policy/catalog_facts.h"
 #include "core/policy/service.h"
 #include "told_facts.h"
@@ -25,7 +26,7 @@ class PolicyDesk {
   PolicyDesk(policy::Service& service, std::vector<policy::TierFacts> tiers);
 
   // Before the first command.
-  void serve(ledger::Ledger& ledger);
+  void serve(ledger::Ledger& ledger, mover::Mover& mover);
 
   // What the catalog must know of those who decide. [thread-safe]
   catalog::PolicyInUse in_use() const;
@@ -63,6 +64,7 @@ class PolicyDesk {
   void remember(ToldFacts told, const catalog::Id& id, std::uint16_t rule);
   policy::ClientFacts client_facts(const std::string& name);
   std::vector<policy::TierFacts> tier_facts();
+  void measure_writes();
   void place(const std::shared_ptr<catalog::Allocate>& command);
   void admit(const std::shared_ptr<catalog::Allocate>& command);
   void submit(const catalog::Allocate& command);
@@ -75,6 +77,7 @@ class PolicyDesk {
   policy::Service& service_;
   const std::vector<policy::TierFacts> tiers_;
   ledger::Ledger* ledger_ = nullptr;
+  mover::Mover* mover_ = nullptr;
 
   ToldFactsRing told_;
 

@@ -163,6 +163,9 @@ void CopyJob::on_done(void* data, pm_status_t code, std::uint64_t count, const c
 void CopyJob::finish(Chunk& chunk, Status status, std::uint64_t count, bool by_itself) {
   const TierLink* link = object_of(chunk).link;
   if (by_itself && link != nullptr) link->health->note(status);
+  if (status.ok() && chunk.is_write && link != nullptr && link->writes != nullptr) {
+    link->writes->note(chunk.length);
+  }
   const std::lock_guard lock(mutex_);
   if (status.ok() && !chunk.is_write && count != chunk.length) {
     status = {Code::data_loss, "the object is shorter than it should be"};

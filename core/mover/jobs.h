@@ -17,16 +17,18 @@
 #include "core/catalog/command.h"
 #include "tier_health.h"
 #include "worker_pool.h"
+#include "write_rate.h"
 
 namespace pm::mover {
 
 class Jobs;
 
-// A tier, and how well it works.
+// A tier, how well it works, and how fast it is written to.
 struct TierLink {
   const pm_tier_t* tier = nullptr;
   std::string name;
   TierHealth* health = nullptr;
+  WriteRate* writes = nullptr;
 };
 
 // What is done for one effect, on one thread or handed from one to the next. Each call to a tier

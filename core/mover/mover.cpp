@@ -92,7 +92,8 @@ Mover::Mover(const std::vector<MoverTier>& tiers,
     tier.health = std::make_unique<TierHealth>(
         setup.health, options.now_ns,
         [this, &tier](const TierHealth::Change& change) { change_health(tier, change); });
-    tier.link = {setup.tier, setup.name, tier.health.get()};
+    tier.writes = std::make_unique<WriteRate>(options.now_ns);
+    tier.link = {setup.tier, setup.name, tier.health.get(), tier.writes.get()};
     tier.index = static_cast<catalog::TierIndex>(tiers_.size() - 1);
     tier.inline_bytes_max = info.inline_bytes_max;
     tier.workers = make_workers(setup.workers, Priority::normal);
@@ -105,6 +106,10 @@ Mover::Mover(const std::vector<MoverTier>& tiers,
 }
 
 Mover::~Mover() { stop(); }
+
+void Mover::measure_writes(bool on) {
+  for (Tier& tier : tiers_) tier.writes->use(on);
+}
 
 void Mover::stop() {
   stopping_.store(true);
@@ -226,6 +231,7 @@ void Mover::seal(const catalog::SealEffect& effect, Job* job) {
   if (may_repeat_later(effect.object, report.outcome, job)) {
     return add_job(*tier.workers, effect, &Mover::seal);
   }
+  if (report.outcome.ok() && !report.checksum_differs) tier.writes->note(effect.length);
   if (job != nullptr && !end(*job, report.outcome.code, tier.index)) return;
   report_(report);
 }

@@ -82,6 +82,13 @@ class Mover {
   // Calls that have been under way for so long, in words; empty: none. [thread-safe]
   std::string under_way(std::uint64_t least_ns) const { return jobs_.under_way(least_ns); }
 
+  // From now on the rates below are measured, or are not. [thread-safe]
+  void measure_writes(bool on);
+  // Written to the tier of late, by moves and by whoever fills what is committed. [thread-safe]
+  std::uint64_t bytes_per_second(catalog::TierIndex tier) const {
+    return tiers_[tier].writes->bytes_per_second();
+  }
+
   // Gives up what hangs, and tries out tiers that are out of service.
   void look_after();
 
@@ -91,6 +98,7 @@ class Mover {
     catalog::TierIndex index = catalog::no_tier;
     std::uint64_t inline_bytes_max = 0;
     std::unique_ptr<TierHealth> health;
+    std::unique_ptr<WriteRate> writes;
     std::unique_ptr<Workers> workers;
     std::unique_ptr<Workers> checkers;
     std::unique_ptr<Workers> movers;

@@ -35,7 +35,7 @@ struct TierFacts {
   std::uint64_t used_bytes = 0;               // By every copy, also those being made or removed.
   std::uint64_t leaving_bytes = 0;            // Of those: will be free without anyone's help.
   std::uint64_t waiting_bytes = 0;            // Asked for by those who wait for room.
-  std::uint64_t bytes_per_second = 0;         // Written to it lately; 0: nothing was seen.
+  std::uint64_t bytes_per_second = 0;         // Written to it lately.
   bool in_service = true;
 };
 

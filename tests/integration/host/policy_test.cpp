@@ -223,6 +223,24 @@ TEST_F(Policies, pull_up_what_is_read) {
   EXPECT_EQ(rules_that_decided(id).front(), "promote promote.lru");
 }
 
+TEST_F(Policies, see_how_fast_a_tier_is_written_to) {
+  write("a.lua",
+        "policy.place { name = 'busy', rule = function(facts)\n"
+        "  local tier = facts.payload.labels.busy\n"
+        "  if tier and facts.tiers[tier].bytes_per_second > 100000 then return 'disk' end end }");
+  start();
+  const auto is_busy = [&](const std::string& tier) {
+    return tier_of(made(1'000, wire_core::TIER_RAM, {{"busy", tier}})) == wire_core::TIER_DISK;
+  };
+  EXPECT_FALSE(is_busy("shm"));
+  EXPECT_FALSE(is_busy("disk"));
+  for (int n = 0; n < 4; ++n) made(mib);
+  EXPECT_TRUE(is_busy("shm")) << "clients have filled four MiB of it";
+  EXPECT_FALSE(is_busy("disk"));
+  for (int n = 0; n < 8; ++n) made(mib);
+  EXPECT_TRUE(is_busy("disk")) << "four MiB have left for it";
+}
+
 TEST_F(Policies, keep_a_durable_copy_of_what_is_written_to_memory) {
   use({"durable-first"});
   start();
