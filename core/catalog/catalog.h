@@ -277,6 +277,7 @@ class Catalog {
   void note_failed_eviction(TierIndex tier);
   bool leaves_ahead(Slot payload, TierIndex tier, TierIndex chosen = no_tier) const;
   void pump(TierIndex tier);
+  void look_again(TierIndex tier);
   void leave_queue(Slot operation);
   void give_back(TierIndex tier, std::uint64_t bytes);
   void fail_tier(TierIndex tier);

@@ -155,10 +155,7 @@ void Catalog::end_lease(Slot slot) {
     return go_down(move);
   }
   join_victims(lease.payload);
-  // Its tier may have looked in vain for somebody who can leave.
-  if (payload.listed == no_tier) return;
-  if (!tiers_[payload.listed].waiting.empty()) return pump(payload.listed);
-  if (tiers_[payload.listed].is_relieved) relieve(payload.listed);
+  look_again(payload.listed);
 }
 
 // ---- who has them ----

@@ -62,10 +62,7 @@ void Catalog::unpin(Slot slot, Cause cause) {
   if (payload.phase != Phase::allocated) record_payload(slot);
   tell(EventKind::updated, cause, slot, no_tier);
   join_victims(slot);
-  // Its tier may have looked in vain for somebody who can leave.
-  if (payload.listed == no_tier) return;
-  if (!tiers_[payload.listed].waiting.empty()) return pump(payload.listed);
-  if (tiers_[payload.listed].is_relieved) relieve(payload.listed);
+  look_again(payload.listed);
 }
 
 void Catalog::index_pin(Slot slot) {

@@ -331,6 +331,13 @@ void Catalog::pump(TierIndex index) {
   }
 }
 
+// Somebody can leave who could not: the tier may have looked in vain.
+void Catalog::look_again(TierIndex index) {
+  if (index == no_tier) return;
+  if (!tiers_[index].waiting.empty()) return pump(index);
+  if (tiers_[index].is_relieved) relieve(index);
+}
+
 void Catalog::leave_queue(Slot slot) {
   Operation& operation = operations_[slot];
   Tier& tier = tiers_[operation.tier];
