@@ -238,6 +238,7 @@ void Catalog::on(const Tick&) {
   while (const Slot slot = due(request_due_, wall - limits_.requests_kept_ns)) {
     forget_request(slot);
   }
+  ask_retain_anew(std::max(things_max - things, 0));
   resume_relief();
   streams_.tick({now_, *changes_, lsn_});
 }

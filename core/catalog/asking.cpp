@@ -19,25 +19,35 @@ constexpr std::uint32_t answers_in_vain_max = 3;
 
 void Catalog::use(const PolicyInUse& policy) {
   policy_ = policy;
-  scores_.use(policy.order == VictimOrder::score);
+  if (policy.order == VictimOrder::score) scores_.use();
 }
 
-void Catalog::on(const PolicyInUse& policy) { use(policy); }
+void Catalog::on(const PolicyInUse& policy) {
+  const bool asked_before = policy_.asks_retain;
+  use(policy);
+  if (!policy.asks_retain) asks_anew_.reset();
+  if (policy.asks_retain && !asked_before) asks_anew_.emplace();
+}
 
 // ---- spill ----
 
-// By score, those that are not scored yet come first: nobody has read them since scores are kept.
+// Of one priority by score, those that are not scored yet come first: nobody has read them since
+// scores are kept, so they stand in front of those that are.
 template <typename Visit>
 void Catalog::visit_victims(TierIndex index, Visit visit) const {
   const Victims& victims = tiers_[index].victims;
   const bool by_score = policy_.order == VictimOrder::score;
-  for (Slot slot = victims.first(); slot != no_slot; slot = victims.after(payloads_, slot)) {
-    if (by_score && scores_.has(slot)) break;
-    if (!visit(slot)) return;
-  }
-  if (!by_score) return;
-  for (auto entry = scores_.next(index, {}); entry; entry = scores_.next(index, entry)) {
-    if (!visit(entry->slot)) return;
+  auto scored = by_score ? scores_.next(index, {}) : std::nullopt;
+  for (const Priority priority : {Priority::low, Priority::normal, Priority::high}) {
+    for (Slot slot = victims.first_of(priority); slot != no_slot;
+         slot = payloads_[slot].victim_after) {
+      if (by_score && scores_.has(slot)) break;
+      if (!visit(slot)) return;
+    }
+    for (; scored && ScoreIndex::priority_of(*scored) == priority;
+         scored = scores_.next(index, scored)) {
+      if (!visit(scored->slot)) return;
+    }
   }
 }
 
@@ -195,6 +205,19 @@ void Catalog::ask_retain(Slot slot) {
   payload.asks_retain = false;
   payload_due_.insert(static_cast<std::uint64_t>(due_wall_ns(payload)), slot);
   changes_->questions.emplace_back(RetainWanted{payload.id});
+}
+
+// Ends that were set while there was no rule are gone through, a slice with each Tick.
+void Catalog::ask_retain_anew(int things_max) {
+  for (int things = 0; asks_anew_ && things < things_max; ++things) {
+    asks_anew_ = payload_due_.after(*asks_anew_);
+    if (!asks_anew_ || payloads_[asks_anew_->slot].asks_retain) continue;
+    // Comes back in front of the place, if anywhere else: it is due sooner.
+    const Slot slot = asks_anew_->slot;
+    unindex_due(slot);
+    index_due(slot);
+  }
+  if (asks_anew_) changes_->more = true;
 }
 
 void Catalog::on(const Retain& answer) {

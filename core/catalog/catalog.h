@@ -289,6 +289,7 @@ class Catalog {
   bool evict_chosen(TierIndex tier, const SpillChoice& choice);
   void make_second_copy(Slot payload);
   void ask_retain(Slot payload);
+  void ask_retain_anew(int things_max);
   Candidate candidate_of(Slot payload, const Copy& copy, const Clocks& now) const;
   // Calls visit(payload) until it says false.
   template <typename Visit>
@@ -463,6 +464,7 @@ class Catalog {
   ScoreIndex scores_;
   ReadClock reads_;
   std::uint64_t question_number_ = 0;
+  std::optional<OrderedIndex::Entry> asks_anew_;  // Ends behind it are to be asked about, too.
 
   std::uint64_t generation_;
   std::uint64_t order_ = 0;

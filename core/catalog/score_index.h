@@ -16,12 +16,13 @@ namespace pm::catalog {
 // priority, and then by GreedyDual-Size-Frequency (Cherkasova, HPL-98-69R1): what was read often
 // and is small has a high score, and the score of the last one that left is added to that of who
 // comes, so that what was popular once grows old. It has nobody before it is used, and then who was
-// used since.
+// used since; it is kept from then on, as who came in a gap would stand behind those with a score
+// and be overlooked.
 class ScoreIndex {
  public:
   explicit ScoreIndex(std::size_t tiers) : tiers_(tiers) {}
 
-  void use(bool on) { is_used_ = on; }
+  void use() { is_used_ = true; }
 
   void add(TierIndex tier, Slot slot, Priority priority, std::uint32_t frequency,
            std::uint64_t size_bytes) {
@@ -34,6 +35,10 @@ class ScoreIndex {
     if (slot >= keys_.size()) keys_.resize(slot + 1);
     keys_[slot] = static_cast<std::uint64_t>(priority) << score_bits | score;
     tiers_[tier].order.insert(keys_[slot], slot);
+  }
+
+  static Priority priority_of(const OrderedIndex::Entry& entry) {
+    return static_cast<Priority>(entry.key >> score_bits);
   }
 
   bool has(Slot slot) const { return slot < keys_.size() && keys_[slot] != 0; }

@@ -39,6 +39,9 @@ class Victims {
 
   // no_slot: there is none.
   Slot first() const { return first_from(0); }
+  Slot first_of(Priority priority) const {
+    return lists_[static_cast<std::size_t>(priority)].first;
+  }
 
   // The one behind `slot`, which must be among the victims of this tier.
   Slot after(const Slots<Payload>& payloads, Slot slot) const {

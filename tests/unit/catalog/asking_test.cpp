@@ -321,6 +321,35 @@ TEST(facts, by_score_put_those_first_that_nobody_has_used_since_scores_are_kept)
   EXPECT_EQ(order, (std::vector<Id>{make_id(2), make_id(3), make_id(1)}));
 }
 
+std::vector<Id> shown_order(const Machine& machine) {
+  std::vector<Id> order;
+  for (const Candidate& candidate : look(machine).candidates) order.push_back(candidate.id);
+  return order;
+}
+
+TEST(facts, by_score_show_each_priority_in_turn_those_without_a_score_first) {
+  Retention high;
+  high.priority = Priority::high;
+  Machine machine;
+  machine.put(1, 4 * kib);
+  machine.put(2, 4 * kib, shm, 0, high);
+  machine.apply(PolicyInUse{true, false, VictimOrder::score});
+  machine.put(3, 4 * kib);
+  machine.put(4, 4 * kib, shm, 0, high);
+  EXPECT_EQ(shown_order(machine),
+            (std::vector<Id>{make_id(1), make_id(3), make_id(2), make_id(4)}));
+}
+
+TEST(facts, by_score_hide_nobody_who_was_used_while_scores_were_not_asked_for) {
+  Machine machine;
+  machine.apply(PolicyInUse{true, false, VictimOrder::score});
+  machine.put(1, 4 * kib);
+  machine.apply(PolicyInUse{true, false, VictimOrder::oldest});
+  machine.put(2, 4 * kib);
+  machine.apply(PolicyInUse{true, false, VictimOrder::score});
+  EXPECT_EQ(shown_order(machine), (std::vector<Id>{make_id(1), make_id(2)}));
+}
+
 // ---- owners ----
 
 TEST(owners, take_what_their_payloads_take_and_survive_a_restart) {
@@ -403,6 +432,40 @@ TEST(retain, is_asked_before_the_end_and_lets_a_payload_live_longer) {
   machine.pass(3 * second_ns);
   EXPECT_EQ(machine.questions.size(), 3u) << "its new end is asked about, too";
   machine.pass(2 * second_ns);
+  EXPECT_EQ(machine.look(1), Reason::payload_not_found);
+}
+
+TEST(retain, is_asked_of_those_too_that_were_made_before_there_was_a_rule) {
+  Machine machine(three_tiers(UINT64_MAX));
+  constexpr std::uint64_t count = 600;  // More than one Tick may touch.
+  for (std::uint64_t number = 1; number <= count; ++number) {
+    machine.put(number, 4 * kib, shm, 10 * second_ns);
+  }
+  machine.put(count + 1, 4 * kib, shm, 20 * second_ns);
+  machine.put(count + 2, 4 * kib);
+  machine.apply(PolicyInUse{false, true, VictimOrder::oldest});
+  int ticks = 0;
+  for (; machine.catalog->next_due_mono_ns() != 0 && ticks < 10; ++ticks) machine.pass(0);
+  EXPECT_EQ(ticks, 3) << "of 601 payloads 256 at a time";
+  EXPECT_TRUE(machine.questions.empty());
+  for (int tick = 0; tick < 10; ++tick) machine.pass(tick == 0 ? 9 * second_ns : 0);
+  EXPECT_EQ(machine.questions.size(), count);
+  machine.apply(Retain{make_id(1), 5 * second_ns, no_tier, 3});
+  for (int tick = 0; tick < 10; ++tick) machine.pass(tick == 0 ? second_ns : 0);
+  EXPECT_EQ(machine.look(1), Reason::none);
+  EXPECT_EQ(machine.look(2), Reason::payload_not_found);
+  EXPECT_EQ(machine.questions.size(), count) << "asked twice";
+}
+
+TEST(retain, is_asked_about_nobody_once_the_rule_has_gone) {
+  Machine machine;
+  machine.put(1, 4 * kib, shm, 10 * second_ns);
+  machine.apply(PolicyInUse{false, true, VictimOrder::oldest});
+  machine.apply(PolicyInUse{});
+  EXPECT_EQ(machine.catalog->next_due_mono_ns(), 0u);
+  machine.pass(9 * second_ns);
+  EXPECT_TRUE(machine.questions.empty());
+  machine.pass(second_ns);
   EXPECT_EQ(machine.look(1), Reason::payload_not_found);
 }
 
