@@ -2,6 +2,7 @@
 #include "methods.h"
 #include "payload/manager/admin/v1/stats.pb.h"
 #include "payload/manager/runtime/v1/lease.pb.h"
+#include "policy_desk.h"
 
 // Reads: they go out when what they show is durable.
 
@@ -36,6 +37,24 @@ void resolve_snapshot(const Services& services, const Invocation& invocation) {
 }
 
 // ---- stats ----
+
+namespace {
+
+void fill(const policy::ServiceStates& policies,
+          payload::manager::admin::v1::StatsResponse& response) {
+  response.set_policy_rules(policies.rules.size());
+  std::uint64_t failures = 0;
+  for (const policy::RuleState& rule : policies.rules) {
+    failures += rule.counts.failed;
+    if (!rule.is_suspended) continue;
+    response.add_policy_suspended(std::string(policy::hook_name(rule.hook)) + " " + rule.name +
+                                  " (" + rule.where + ")");
+  }
+  response.set_policy_rules_suspended(static_cast<std::uint64_t>(response.policy_suspended_size()));
+  response.set_policy_failures(failures);
+}
+
+}  // namespace
 
 void stats(const Services& services, const Invocation& invocation) {
   payload::manager::admin::v1::StatsRequest request;
@@ -83,6 +102,7 @@ void stats(const Services& services, const Invocation& invocation) {
   response.set_payloads_pinned(counts.pinned);
   response.set_streams(counts.streams);
   response.set_payloads_uncommitted(counts.uncommitted);
+  fill(services.policies.states(), response);
   reply_message(invocation, response);
 }
 

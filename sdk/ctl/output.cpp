@@ -1,5 +1,6 @@
 #include "output.h"
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <limits>
@@ -89,6 +90,15 @@ json::object count_json(const client::TierCount& count) {
   object["payloads"] = count.payloads;
   object["bytes"] = count.bytes;
   return object;
+}
+
+// "spill lru (lru.lua:12)" in its parts; a name may have spaces of its own.
+std::vector<std::string> rule_cells(const std::string& rule) {
+  const std::size_t name = std::min(rule.find(' '), rule.size());
+  const std::size_t where = rule.rfind(" (");
+  if (where == std::string::npos || where <= name) return {"", rule, ""};
+  return {rule.substr(0, name), rule.substr(name + 1, where - name - 1),
+          rule.substr(where + 2, rule.size() - where - 3)};
 }
 
 }  // namespace
@@ -210,6 +220,17 @@ void print_stats_tables(const client::Stats& stats, std::ostream& out) {
   Table leases(out, {"LEASES_ACTIVE"});
   leases.add({std::to_string(stats.leases_active)});
   leases.flush();
+  if (stats.policy_rules == 0) return;
+  out << '\n';
+  Table rules(out, {"RULES", "SUSPENDED", "FAILURES"});
+  rules.add({std::to_string(stats.policy_rules), std::to_string(stats.policy_suspended.size()),
+             std::to_string(stats.policy_failures)});
+  rules.flush();
+  if (stats.policy_suspended.empty()) return;
+  out << '\n';
+  Table suspended(out, {"SUSPENDED_HOOK", "RULE", "WHERE"});
+  for (const std::string& rule : stats.policy_suspended) suspended.add(rule_cells(rule));
+  suspended.flush();
 }
 
 json::object stats_json(const client::Stats& stats) {
@@ -236,6 +257,11 @@ json::object stats_json(const client::Stats& stats) {
   object["payloadsLost"] = stats.payloads_lost;
   object["leasesActive"] = stats.leases_active;
   object["tiers"] = std::move(tiers);
+  json::object policies;
+  policies["rules"] = stats.policy_rules;
+  policies["failures"] = stats.policy_failures;
+  policies["suspended"] = json::array(stats.policy_suspended.begin(), stats.policy_suspended.end());
+  object["policies"] = std::move(policies);
   return object;
 }
 

@@ -29,7 +29,7 @@ std::vector<std::string> lease_header();
 std::vector<std::string> lease_row(const client::Lease& lease);
 boost::json::object lease_json(const client::Lease& lease);
 
-// Three tables: tiers, what payloads are shown on, leases.
+// Tables: tiers, what payloads are shown on, leases, and rules of policies if there are any.
 void print_stats_tables(const client::Stats& stats, std::ostream& out);
 boost::json::object stats_json(const client::Stats& stats);
 

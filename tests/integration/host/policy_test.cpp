@@ -9,6 +9,7 @@
 #include "content.h"
 #include "host_process.h"
 #include "payload/manager/admin/v1/policy.pb.h"
+#include "payload/manager/admin/v1/stats.pb.h"
 
 // Scripts that decide in a real host.
 
@@ -432,8 +433,19 @@ TEST_F(Policies, that_fail_three_times_are_suspended_and_the_built_in_rules_go_o
   EXPECT_EQ(shown.rules(0).where(), "a.lua:1");
   EXPECT_NE(shown.rules(0).last_error().find("too many steps"), std::string::npos)
       << shown.rules(0).last_error();
+  const auto stats = [this] {
+    return wire_->ask(wire_->admin, &wire_services::PayloadAdminService::Stub::Stats,
+                      wire_admin::StatsRequest());
+  };
+  EXPECT_EQ(stats().policy_rules(), 1u);
+  EXPECT_EQ(stats().policy_rules_suspended(), 1u);
+  EXPECT_EQ(stats().policy_failures(), 3u);
+  ASSERT_EQ(stats().policy_suspended_size(), 1);
+  EXPECT_EQ(stats().policy_suspended(0), "place broken (a.lua:1)");
   expect_ok(reload());
   EXPECT_FALSE(policies().rules(0).suspended());
+  EXPECT_EQ(stats().policy_rules_suspended(), 0u);
+  EXPECT_EQ(stats().policy_failures(), 0u);
 }
 
 // The operator's tool, over the same host.

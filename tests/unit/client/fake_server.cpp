@@ -258,6 +258,9 @@ class FakeServer::Admin final : public services::PayloadAdminService::Service {
     if (auto status = server_.enter("Stats"); !status.ok()) return status;
     reply->set_payloads_ram(server_.payloads_.size());
     reply->set_leases_active(server_.leases_.size());
+    reply->set_policy_rules(3);
+    reply->set_policy_failures(4);
+    reply->add_policy_suspended("spill lru (lru.lua:12)");
     admin::TierStats* tier = reply->add_tiers();
     tier->set_name("fast memory");
     tier->set_number(core::TIER_RAM);

@@ -141,6 +141,16 @@ TEST_F(RunTest, stats_has_a_row_a_tier_and_no_cell_with_a_space) {
             "fast memory");
 }
 
+TEST_F(RunTest, stats_name_the_rules_that_are_suspended) {
+  const Ran ran = run({"stats"});
+  EXPECT_THAT(ran.out, HasSubstr("RULES  SUSPENDED  FAILURES\n3      1          4\n"));
+  EXPECT_THAT(ran.out, HasSubstr("spill           lru   lru.lua:12\n"));
+  const auto policies = run({"stats", "-o", "json"}).json().at("policies");
+  EXPECT_EQ(policies.at("rules").to_number<int>(), 3);
+  EXPECT_EQ(policies.at("failures").to_number<int>(), 4);
+  EXPECT_EQ(policies.at("suspended").at(0).as_string(), "spill lru (lru.lua:12)");
+}
+
 TEST_F(RunTest, the_exit_status_follows_the_servers_code) {
   server_.fail("Stats", {grpc::StatusCode::RESOURCE_EXHAUSTED, "busy"});
   EXPECT_EQ(run({"stats"}).status, 5);

@@ -160,6 +160,10 @@ Stats stats_from(const payload::manager::admin::v1::StatsResponse& message) {
   stats.other = {message.payloads_other(), message.bytes_other()};
   stats.payloads_lost = message.payloads_lost();
   stats.leases_active = message.leases_active();
+  stats.policy_rules = message.policy_rules();
+  stats.policy_failures = message.policy_failures();
+  stats.policy_suspended.assign(message.policy_suspended().begin(),
+                                message.policy_suspended().end());
   for (const auto& tier : message.tiers()) {
     stats.tiers.push_back({tier.name(), static_cast<Tier>(tier.number()), tier.bytes_charged(),
                            tier.bytes_capacity(), tier.copies(), tier.health()});

@@ -255,6 +255,10 @@ struct Stats {
   std::uint64_t payloads_lost = 0;
   std::uint64_t leases_active = 0;
   std::vector<TierStats> tiers;
+  // Rules of policies, how often they failed, and which are not asked any more for that.
+  std::uint64_t policy_rules = 0;
+  std::uint64_t policy_failures = 0;
+  std::vector<std::string> policy_suspended;  // "spill lru (lru.lua:12)"
 };
 
 struct ConnectOptions {
