@@ -10,7 +10,7 @@ packages=(
   libboost1.81-dev libboost-program-options1.81-dev libboost-filesystem1.81-dev
   libboost-json1.81-dev libprotobuf-dev protobuf-compiler libgrpc++-dev protobuf-compiler-grpc
   libsqlite3-dev libtomlplusplus-dev libspdlog-dev liburing-dev libxxhash-dev libssl-dev
-  liblua5.4-dev
+  liblua5.4-dev libhwloc-dev
   # what the tests are built with
   libgtest-dev libgmock-dev libbenchmark-dev
   # what the tests run

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ids.h"
+#include "methods.h"
 #include "payload/manager/catalog/v1/catalog.pb.h"
 #include "policy_desk.h"
 
@@ -19,12 +20,12 @@ class CommitAndAllocateCall final : public Call {
                         const catalog::Id& committed, bool may_repeat)
       : Call(services, invocation), committed_(committed), may_repeat_(may_repeat) {}
 
-  void begin(catalog::Commit& commit, catalog::Allocate& next) {
+  void begin(catalog::Commit& commit, catalog::Allocate& next, std::int32_t client) {
     commit.ticket = ledger::ticket_of(&commit_part_);
     next.ticket = ledger::ticket_of(&next_part_);
     // While the journal writes the one on its thread, the other is done on this one.
     services().ledger.submit(commit);
-    services().policies.allocate(next);
+    services().policies.allocate(next, client);
     part_done();  // The one that this function held, so that the call outlives it.
   }
 
@@ -91,7 +92,7 @@ void commit_and_allocate(const Services& services, const Invocation& invocation,
                          catalog::Commit commit, catalog::Allocate next) {
   next.only_if_free = true;
   auto* call = new CommitAndAllocateCall(services, invocation, commit.id, next.request.given);
-  call->begin(commit, next);
+  call->begin(commit, next, caller_pid(invocation));
 }
 
 }  // namespace pm::api

@@ -13,6 +13,7 @@
 #include "core/plugin/host_services.h"
 #include "core/scrub/scrubber.h"
 #include "dispatcher.h"
+#include "places.h"
 #include "policy_desk.h"
 #include "tier_table.h"
 
@@ -188,6 +189,7 @@ Result<std::unique_ptr<Engine>> Engine::start(
   for (std::size_t index = 0; index < facts->size(); ++index) {
     const TierSetup& setup = parts->tiers.all()[index];
     policy_tiers.push_back(policy::tier_facts(setup.name, setup.number, (*facts)[index]));
+    api::add_place(setup.tier, policy_tiers.back());
   }
   parts->desk = std::make_unique<api::PolicyDesk>(*parts->policies, std::move(policy_tiers));
   auto catalog =

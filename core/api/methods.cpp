@@ -120,6 +120,11 @@ std::uint32_t caller_uid(const Invocation& invocation) {
   return principal != nullptr ? principal->uid : PM_NOBODY;
 }
 
+std::int32_t caller_pid(const Invocation& invocation) {
+  const pm_principal_t* principal = invocation.info->principal;
+  return principal != nullptr && principal->pid > 0 ? principal->pid : 0;
+}
+
 std::string caller_name(const Invocation& invocation) {
   const pm_principal_t* principal = invocation.info->principal;
   if (principal == nullptr) return "anonymous";

@@ -36,6 +36,8 @@ inline constexpr std::uint64_t duration_ms_max = 100ULL * 365 * 24 * 3600 * 1000
 
 // The uid of the caller; PM_NOBODY when unknown.
 std::uint32_t caller_uid(const Invocation& invocation);
+// The process of the caller; 0 when unknown.
+std::int32_t caller_pid(const Invocation& invocation);
 // The subject of the caller's certificate, else "uid:1000"; "anonymous" when nothing is known.
 std::string caller_name(const Invocation& invocation);
 

@@ -160,7 +160,7 @@ void allocate_payload(const Services& services, const Invocation& invocation) {
   const auto respond = command.request.given ? &respond_allocated<true> : &respond_allocated<false>;
   auto* call = new CommandCall(services, invocation, respond, command.id);
   command.ticket = call->ticket();
-  services.policies.allocate(std::move(command));
+  services.policies.allocate(std::move(command), caller_pid(invocation));
 }
 
 void commit_payload(const Services& services, const Invocation& invocation) {

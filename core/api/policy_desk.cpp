@@ -26,10 +26,15 @@ void refuse(const catalog::Allocate& command, catalog::Reason reason, const std:
   ledger::handler_of(command.ticket)->on_reply(refusal);
 }
 
+bool has_nodes(const std::vector<policy::TierFacts>& tiers) {
+  return std::any_of(tiers.begin(), tiers.end(),
+                     [](const policy::TierFacts& tier) { return tier.numa_node >= 0; });
+}
+
 }  // namespace
 
 PolicyDesk::PolicyDesk(policy::Service& service, std::vector<policy::TierFacts> tiers)
-    : service_(service), tiers_(std::move(tiers)) {
+    : service_(service), tiers_(std::move(tiers)), has_nodes_(has_nodes(tiers_)) {
   if (service_.journal() != nullptr) service_.journal()->set_tiers(tiers_);
 }
 
@@ -114,7 +119,8 @@ std::vector<policy::TierFacts> PolicyDesk::tier_facts() {
   return tiers;
 }
 
-policy::ClientFacts PolicyDesk::client_facts(const std::string& name) {
+policy::ClientFacts PolicyDesk::client_facts(const Asked& asked) {
+  const std::string& name = asked.command.owner;
   catalog::Usage usage =
       ledger_->read([&](const Catalog& catalog, const Clocks&) { return catalog.usage_of(name); });
   usage.charged_bytes.resize(tiers_.size());
@@ -122,12 +128,13 @@ policy::ClientFacts PolicyDesk::client_facts(const std::string& name) {
   client.name = name;
   client.payloads = usage.payloads;
   client.used_bytes = std::move(usage.charged_bytes);
+  if (has_nodes_ && asked.client > 0) client.numa_node = nodes_.node_of(asked.client);
   return client;
 }
 
 // ---- allocations ----
 
-void PolicyDesk::allocate(catalog::Allocate command) {
+void PolicyDesk::allocate(catalog::Allocate command, std::int32_t client) {
   const bool is_placed = service_.asks(Hook::place);
   if (!is_placed && !service_.asks(Hook::admit)) return submit(command);
   // What was answered before is answered the same, whatever a policy would say now.
@@ -138,41 +145,42 @@ void PolicyDesk::allocate(catalog::Allocate command) {
     const std::lock_guard lock(pending_mutex_);
     pending_[command.ticket] = false;
   }
-  const auto asked = std::make_shared<catalog::Allocate>(std::move(command));
+  const auto asked = std::make_shared<Asked>(Asked{std::move(command), client});
   return is_placed ? place(asked) : admit(asked);
 }
 
-void PolicyDesk::place(const std::shared_ptr<catalog::Allocate>& command) {
+void PolicyDesk::place(const std::shared_ptr<Asked>& asked) {
   const auto told = std::make_shared<ToldFacts>();
   service_.ask<policy::PlaceFacts>(
-      [this, command, told] {
-        policy::PlaceFacts facts{tier_facts(), payload_facts(*command),
-                                 client_facts(command->owner), command->tier};
+      [this, asked, told] {
+        policy::PlaceFacts facts{tier_facts(), payload_facts(asked->command), client_facts(*asked),
+                                 asked->command.tier};
         *told = api::told(facts);
         return facts;
       },
-      [this, command, told](const policy::PlaceDecision& decision, const std::string& rule) {
-        if (!rule.empty() && can_take(tier_facts()[decision.tier], command->size_bytes)) {
-          command->tier = decision.tier;
-          command->copy_to = decision.copy_to;
-          command->rule = number_of(Hook::place, rule);
-          remember(*told, command->id, command->rule);
+      [this, asked, told](const policy::PlaceDecision& decision, const std::string& rule) {
+        if (!rule.empty() && can_take(tier_facts()[decision.tier], asked->command.size_bytes)) {
+          asked->command.tier = decision.tier;
+          asked->command.copy_to = decision.copy_to;
+          asked->command.rule = number_of(Hook::place, rule);
+          remember(*told, asked->command.id, asked->command.rule);
         }
-        admit(command);
+        admit(asked);
       });
 }
 
-void PolicyDesk::admit(const std::shared_ptr<catalog::Allocate>& command) {
-  if (!service_.asks(Hook::admit) || command->tier == catalog::no_tier) return carry_out(*command);
+void PolicyDesk::admit(const std::shared_ptr<Asked>& asked) {
+  const bool is_asked = service_.asks(Hook::admit) && asked->command.tier != catalog::no_tier;
+  if (!is_asked) return carry_out(asked->command);
   service_.ask<policy::AdmitFacts>(
-      [this, command] {
-        return policy::AdmitFacts{tier_facts(), payload_facts(*command),
-                                  client_facts(command->owner), command->tier};
+      [this, asked] {
+        return policy::AdmitFacts{tier_facts(), payload_facts(asked->command), client_facts(*asked),
+                                  asked->command.tier};
       },
-      [this, command](const policy::AdmitDecision& decision, const std::string& rule) {
-        if (rule.empty() || decision.admitted) return carry_out(*command);
-        end_decision(command->ticket);
-        refuse(*command, catalog::Reason::not_admitted, decision.why);
+      [this, asked](const policy::AdmitDecision& decision, const std::string& rule) {
+        if (rule.empty() || decision.admitted) return carry_out(asked->command);
+        end_decision(asked->command.ticket);
+        refuse(asked->command, catalog::Reason::not_admitted, decision.why);
       });
 }
 

@@ -13,6 +13,7 @@
 #include "core/mover/mover.h"
 #include "core/policy/catalog_facts.h"
 #include "core/policy/service.h"
+#include "places.h"
 #include "told_facts.h"
 
 namespace pm::api {
@@ -34,8 +35,8 @@ class PolicyDesk {
   // True: an allocation that names no tier gets one. [thread-safe]
   bool chooses_tiers() const { return service_.asks(policy::Hook::place); }
   // Submits the command once it has been decided where it goes, or replies that it is refused.
-  // [thread-safe]
-  void allocate(catalog::Allocate command);
+  // `client` is the process that asks; 0: it is not known. [thread-safe]
+  void allocate(catalog::Allocate command, std::int32_t client);
   // The caller of an allocation no longer wants its answer. [thread-safe]
   void cancel(catalog::Ticket ticket);
   // A lease on what is shown was granted. [thread-safe]
@@ -62,11 +63,16 @@ class PolicyDesk {
   std::uint16_t number_of(policy::Hook hook, const std::string& rule);
   void note(policy::AccessKind kind, const catalog::View& view);
   void remember(ToldFacts told, const catalog::Id& id, std::uint16_t rule);
-  policy::ClientFacts client_facts(const std::string& name);
+  // An allocation that is asked about, and which process wants it.
+  struct Asked {
+    catalog::Allocate command;
+    std::int32_t client = 0;
+  };
+  policy::ClientFacts client_facts(const Asked& asked);
   std::vector<policy::TierFacts> tier_facts();
   void measure_writes();
-  void place(const std::shared_ptr<catalog::Allocate>& command);
-  void admit(const std::shared_ptr<catalog::Allocate>& command);
+  void place(const std::shared_ptr<Asked>& asked);
+  void admit(const std::shared_ptr<Asked>& asked);
   void submit(const catalog::Allocate& command);
   void carry_out(const catalog::Allocate& command);
   bool end_decision(catalog::Ticket ticket);
@@ -78,6 +84,8 @@ class PolicyDesk {
   const std::vector<policy::TierFacts> tiers_;
   ledger::Ledger* ledger_ = nullptr;
   mover::Mover* mover_ = nullptr;
+  const bool has_nodes_;  // Of a tier it is known on which NUMA node it is.
+  NumaNodes nodes_;
 
   ToldFactsRing told_;
 

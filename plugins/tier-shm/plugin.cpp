@@ -33,6 +33,12 @@ constexpr char config_schema[] =
       "type": "string", "pattern": "^06[046][046]$", "default": "0600",
       "description": "Permissions, in octal, of segments being written and of the slab. )json"
     R"json(Wider than 0600 lets the group or everybody open them."
+    },
+    "numa_node": {
+      "type": "integer", "minimum": 0,
+      "description": "The NUMA node whose memory this tier takes, and another's only when )json"
+    R"json(that has none left. Without it, that of whoever touches the memory first. A slab )json"
+    R"json(that outlived the host stays where it is."
     }
   }
 })json";
@@ -130,8 +136,14 @@ pm_status_t enumerate(const pm_tier_t* tier, const pm_call_context_t*,
   return pm::sdk::guarded(self(tier).host(), [&] { return self(tier).enumerate(on_object, data); });
 }
 
+void visit_facts(const pm_tier_t* tier, pm_on_tier_fact_t on_fact, void* data) {
+  self(tier).visit_facts(on_fact, data);
+}
+
 const void* get_extension(const pm_tier_t*, const char* id) {
   static constexpr pm_tier_enumerate_t enumerate_extension{enumerate};
+  static constexpr pm_tier_facts_t facts_extension{visit_facts};
+  if (std::strcmp(id, PM_TIER_FACTS) == 0) return &facts_extension;
   return std::strcmp(id, PM_TIER_ENUMERATE) == 0 ? &enumerate_extension : nullptr;
 }
 

@@ -33,8 +33,12 @@ Status Segments::allocate(const pm_call_context_t* context, const pm_object_id_t
   const std::string name = names_.segment(object);
   auto file = ShmFile::create(name, mode_);
   if (!file.ok()) return file.status();
+  Status status;
+  if (node_ != nullptr) status = node_->bind(*file, length);
   // Pages that are written whole need not be zeroed first: a third of the time of a large move.
-  Status status = host_writes ? file->set_length(length) : file->reserve(length, context);
+  if (status.ok()) {
+    status = host_writes ? file->set_length(length) : file->reserve(length, context);
+  }
   if (!status.ok()) ::shm_unlink(name.c_str());
   return status;
 }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "names.h"
+#include "numa_node.h"
 #include "shm_file.h"
 
 // The segment layout: one POSIX shared memory object for each object of the tier. Nothing is kept
@@ -19,8 +20,9 @@ namespace pm::shm {
 
 class Segments {
  public:
-  // `mode` is what segments have until they are sealed.
-  Segments(Names names, mode_t mode) : names_(std::move(names)), mode_(mode) {}
+  // `mode` is what segments have until they are sealed, and `node` where they are; NULL: anywhere.
+  Segments(Names names, mode_t mode, std::shared_ptr<const NumaNode> node = nullptr)
+      : names_(std::move(names)), mode_(mode), node_(std::move(node)) {}
 
   // ALREADY_EXISTS, RESOURCE_EXHAUSTED (/dev/shm is full), CANCELLED: nothing is left behind.
   Status allocate(const pm_call_context_t* context, const pm_object_id_t& object,
@@ -49,6 +51,7 @@ class Segments {
  private:
   const Names names_;
   const mode_t mode_;
+  const std::shared_ptr<const NumaNode> node_;
 };
 
 }  // namespace pm::shm

@@ -70,6 +70,11 @@ Result<std::unique_ptr<ShmTier>> ShmTier::open(const sdk::Host& host, const sdk:
                   "slab_bytes is larger than capacity_bytes, of which it "
                   "is a part; make it smaller");
   }
+  if (config.has("numa_node")) {
+    auto node = NumaNode::find(config.number("numa_node"));
+    if (!node.ok()) return node.status();
+    options.node = std::move(*node);
+  }
   if (options.slab_bytes / granule > SlabAllocator::granules_max) {
     return Status(Code::invalid_argument, "slab_bytes is larger than 8 TiB; make it smaller");
   }
@@ -117,10 +122,16 @@ Status ShmTier::open_slab(const std::string& instance_id) {
   slab.boot_id = options_.boot_id;
   slab.bytes = options_.slab_bytes;
   slab.mode = options_.mode;
+  slab.node = options_.node;
   auto opened = Slab::open(host_, slab);
   if (!opened.ok()) return opened.status();
   slab_ = std::move(*opened);
   return {};
+}
+
+void ShmTier::visit_facts(pm_on_tier_fact_t on_fact, void* data) const {
+  if (options_.node == nullptr) return;
+  on_fact(data, PM_TIER_FACT_NUMA_NODE, static_cast<std::int64_t>(options_.node->number()));
 }
 
 void ShmTier::warn_when_the_file_system_is_smaller() const {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <pm/ext/draft/tier_facts.h>
+
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -35,6 +37,7 @@ class ShmTier {
   Status seal(const pm_object_id_t& object, const pm_cookie_t& cookie, std::uint64_t length);
   Status remove(const pm_object_id_t& object, const pm_cookie_t& cookie, std::uint64_t length);
   Status enumerate(pm_on_tier_object_t on_object, void* data) const;
+  void visit_facts(pm_on_tier_fact_t on_fact, void* data) const;
 
   const sdk::Host& host() const { return host_; }
 
@@ -44,9 +47,10 @@ class ShmTier {
     std::uint64_t slab_bytes;
     mode_t mode;
     std::string boot_id;
+    std::shared_ptr<const NumaNode> node;  // NULL: anywhere.
   };
   ShmTier(const sdk::Host& host, const Options& options, Names names)
-      : host_(host), options_(options), segments_(std::move(names), options.mode) {}
+      : host_(host), options_(options), segments_(std::move(names), options.mode, options.node) {}
 
   Status start(const std::string& instance_id);
   Status open_slab(const std::string& instance_id);

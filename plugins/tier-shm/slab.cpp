@@ -70,6 +70,9 @@ bool Slab::fits(const ShmFile& file, const SlabOptions& options, const SlabHeade
 
 // The header comes last: a slab without one was never used.
 Status Slab::lay_out(const ShmFile& file, const SlabOptions& options, const SlabHeader& header) {
+  if (options.node != nullptr) {
+    PM_TRY(options.node->bind(file, header.data_offset_bytes + options.bytes));
+  }
   if (const Status status = file.reserve(header.data_offset_bytes + options.bytes, nullptr);
       !status.ok()) {
     return {status.code(), "slab_bytes cannot be had: " + status.message()};

@@ -9,6 +9,7 @@
 #include <pm/cpp/plugin.hpp>
 #include <string>
 
+#include "numa_node.h"
 #include "shm_file.h"
 #include "slab_allocator.h"
 #include "slab_table.h"
@@ -26,6 +27,7 @@ struct SlabOptions {
   std::string boot_id;
   std::uint64_t bytes = 0;  // Of data; a multiple of the granule, at least one.
   mode_t mode = 0600;
+  std::shared_ptr<const NumaNode> node;  // Where a new one is; NULL: anywhere.
 };
 
 class Slab {
