@@ -150,7 +150,7 @@ class World {
     const ContractMethod& method = methods[input.byte() % methods.size()];
     const std::uint8_t how = input.byte();
     const std::string request = editor_.edit(method, input.take(input.integer<std::uint16_t>()));
-    const pm_principal_t principal{sizeof principal, how & 1u, 0, 0, nullptr, nullptr};
+    const pm_principal_t principal{sizeof principal, how & 1u, 0, 0, nullptr, nullptr, 0, 0};
     pm_call_info_t info{sizeof info, 0, &principal, 0, 0, nullptr};
     info.credit = how >> 6;
     info.deadline_ns = ledger::monotonic_now_ns() + 60 * ms_ns;

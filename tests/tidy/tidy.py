@@ -33,7 +33,8 @@ SDK = "sdk/include"
 MAY_INCLUDE = {
     SDK: [],
     "sdk/checksum": [SDK + "/pm/cpp"],
-    "sdk/client/cpp": [SDK + "/pm/cpp", "sdk/checksum", "proto"],
+    "sdk/local": [],
+    "sdk/client/cpp": [SDK + "/pm/cpp", "sdk/checksum", "sdk/local", "proto"],
     "sdk/ctl": [SDK + "/pm/cpp", "sdk/client/cpp", "core/catalog", "core/policy",
                 "core/simulate", "proto"],
     "sdk/check": [SDK],
@@ -41,17 +42,19 @@ MAY_INCLUDE = {
     "core/observe": [SDK],
     "core/config": [SDK],
     "core/plugin": [SDK, "core/observe"],
+    "core/directory": [SDK, "sdk/local", "core/catalog", "core/observe"],
     "core/policy": [SDK, "core/catalog", "core/observe"],
     "core/simulate": [SDK, "core/catalog", "core/observe", "core/policy"],
     "core/ledger": [SDK, "core/catalog", "core/observe", "core/plugin"],
     "core/mover": [SDK, "sdk/checksum", "core/catalog", "core/observe", "core/plugin"],
     "core/scrub": [SDK, "core/catalog", "core/ledger", "core/mover", "core/observe"],
-    "core/api": [SDK, "core/catalog", "core/ledger", "core/mover", "core/observe", "core/plugin",
-                 "core/policy", "core/scrub", "proto"],
+    "core/api": [SDK, "core/catalog", "core/directory", "core/ledger", "core/mover",
+                 "core/observe", "core/plugin", "core/policy", "core/scrub", "proto"],
     "pm-host": [SDK, "core/api", "core/config", "core/observe", "core/plugin"],
     "examples/plugins": [SDK],
     "examples": [SDK + "/pm/cpp", "sdk/client/cpp", "proto"],
     "plugins": [SDK],
+    "plugins/frontend-local": [SDK, "sdk/local"],
 }
 # Folders whose members are strangers to each other.
 APART = ["plugins", "examples/plugins"]

@@ -15,6 +15,8 @@ typedef struct pm_principal {
   int32_t pid;
   const char* tls_subject;  // Of a verified client certificate.
   const char* token;        // As the client sent it, unverified.
+  uint32_t is_trusted;      // 0 or 1: a local user who may share slabs with the host's own.
+  uint32_t reserved;
 } pm_principal_t;
 
 typedef struct pm_call_info {

@@ -95,7 +95,7 @@ class StreamCredit : public testing::Test {
     request.mutable_stream()->set_name("s");
     request.set_max_inflight(max_inflight);
     const std::string bytes = request.SerializeAsString();
-    const pm_principal_t nobody{sizeof nobody, PM_NOBODY, PM_NOBODY, 0, nullptr, nullptr};
+    const pm_principal_t nobody{sizeof nobody, PM_NOBODY, PM_NOBODY, 0, nullptr, nullptr, 0, 0};
     const pm_call_info_t info{sizeof info, credit, &nobody, 0, 0, nullptr};
     const pm_engine_t* abi = engine_.abi();
     return abi->call(abi, subscribe_method, reinterpret_cast<const std::uint8_t*>(bytes.data()),

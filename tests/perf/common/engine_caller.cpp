@@ -10,8 +10,8 @@ bool EngineCaller::call(const char* name, const google::protobuf::MessageLite& r
                         google::protobuf::MessageLite& response) {
   request.SerializeToString(&request_);
   state_.store(pending, std::memory_order_relaxed);
-  static const pm_principal_t principal{sizeof principal, getuid(), getgid(),
-                                        getpid(),         nullptr,  nullptr};
+  static const pm_principal_t principal{sizeof principal, getuid(), getgid(), getpid(),
+                                        nullptr,          nullptr,  0,        0};
   const pm_call_info_t info{sizeof info, 0, &principal, 0, 0, nullptr};
   const pm_engine_t* abi = engine_.abi();
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(request_.data());

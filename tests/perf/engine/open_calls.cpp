@@ -116,8 +116,8 @@ bool OpenCalls::next_call(Caller& caller) {
   caller.begun = true;
   caller.commits = commits;
   caller.calls_on = std::this_thread::get_id();
-  static const pm_principal_t principal{sizeof principal, getuid(), getgid(),
-                                        getpid(),         nullptr,  nullptr};
+  static const pm_principal_t principal{sizeof principal, getuid(), getgid(), getpid(),
+                                        nullptr,          nullptr,  0,        0};
   const pm_call_info_t info{sizeof info, 0, &principal, 0, 0, nullptr};
   const pm_engine_t* const abi = engine_.abi();
   abi->call(abi, commits ? method::commit : method::allocate,
