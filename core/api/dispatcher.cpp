@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <cstring>
 #include <exception>
 #include <new>
 #include <utility>
@@ -28,8 +29,9 @@ namespace pm::api {
 
 Dispatcher::Dispatcher(ledger::Ledger& ledger, const TierTable& tiers,
                        const pm_repository_t* repository, scrub::Scrubber& scrubber,
-                       PolicyDesk& policies, HostFacts host)
-    : reader_(repository, ledger),
+                       PolicyDesk& policies, LocalEngine& local, HostFacts host)
+    : local_(local),
+      reader_(repository, ledger),
       lineage_turns_(reader_),
       watch_(ledger),
       host_(std::move(host)),
@@ -41,13 +43,25 @@ Dispatcher::Dispatcher(ledger::Ledger& ledger, const TierTable& tiers,
   engine_.call = &Dispatcher::call;
   engine_.cancel = &Dispatcher::cancel;
   engine_.credit = &Dispatcher::credit;
-  engine_.session_open = &Dispatcher::session_open;
-  engine_.session_close = [](const pm_engine_t*, std::uint64_t) {};
+  serve_local_clients();
   engine_.get_descriptors = [](const pm_engine_t*, std::uint64_t* length) {
     *length = static_cast<std::uint64_t>(pm_contract_end - pm_contract_begin);
     return &pm_contract_begin[0];
   };
-  engine_.get_extension = [](const pm_engine_t*, const char*) -> const void* { return nullptr; };
+}
+
+// Their sessions, and what they get besides calls.
+void Dispatcher::serve_local_clients() {
+  engine_.session_open = [](const pm_engine_t* engine, const pm_principal_t* principal) noexcept {
+    return self(engine).local_.open_session(principal);
+  };
+  engine_.session_close = [](const pm_engine_t* engine, std::uint64_t session) noexcept {
+    self(engine).local_.close_session(session);
+  };
+  engine_.get_extension = [](const pm_engine_t* engine, const char* id) noexcept -> const void* {
+    if (std::strcmp(id, PM_ENGINE_LOCAL) == 0) return self(engine).local_.abi();
+    return nullptr;
+  };
 }
 
 Dispatcher& Dispatcher::self(const pm_engine_t* engine) {
@@ -108,11 +122,6 @@ void Dispatcher::stop() {
 
 void Dispatcher::cancel(const pm_engine_t* engine, std::uint64_t call) noexcept {
   self(engine).calls_.cancel(call);
-}
-
-// Sessions are for local clients, whose leases end with their connection.
-std::uint64_t Dispatcher::session_open(const pm_engine_t* engine, const pm_principal_t*) noexcept {
-  return self(engine).calls_.next_id();
 }
 
 }  // namespace pm::api

@@ -6,6 +6,7 @@
 
 #include "call.h"
 #include "delivery.h"
+#include "local_engine.h"
 #include "repository_reader.h"
 #include "stream_hub.h"
 #include "turns.h"
@@ -18,7 +19,7 @@ namespace pm::api {
 class Dispatcher {
  public:
   Dispatcher(ledger::Ledger& ledger, const TierTable& tiers, const pm_repository_t* repository,
-             scrub::Scrubber& scrubber, PolicyDesk& policies, HostFacts host);
+             scrub::Scrubber& scrubber, PolicyDesk& policies, LocalEngine& local, HostFacts host);
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
@@ -38,9 +39,9 @@ class Dispatcher {
                             void* data) noexcept;
   static void credit(const pm_engine_t* engine, std::uint64_t call, std::uint32_t replies) noexcept;
   static void cancel(const pm_engine_t* engine, std::uint64_t call) noexcept;
-  static std::uint64_t session_open(const pm_engine_t* engine,
-                                    const pm_principal_t* principal) noexcept;
+  void serve_local_clients();
 
+  LocalEngine& local_;
   CallRegistry calls_;
   RepositoryReader reader_;
   Delivery delivery_;

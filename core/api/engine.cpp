@@ -75,6 +75,9 @@ Result<std::vector<catalog::TierFacts>> facts_of(const std::vector<TierSetup>& t
     if ((info.traits & PM_TIER_SURVIVES_POWER) != 0) {
       tier.traits |= catalog::traits_survives_power;
     }
+    if ((info.traits & PM_TIER_HOST_ADDRESSABLE) != 0) {
+      tier.traits |= catalog::traits_host_addressable;
+    }
     tier.rank = setup.rank;
     tier.takes_uploads = takes_uploads(setup);
     tier.capacity_bytes = info.capacity_bytes;
@@ -128,6 +131,13 @@ class Engine::Parts {
     });
   }
 
+  void carry_out(catalog::Effect effect) {
+    if (const auto* wanted = std::get_if<catalog::PublishEffect>(&effect)) {
+      return local->publish(*wanted);
+    }
+    mover->run(std::move(effect));
+  }
+
   void stop(std::uint64_t deadline_ns) {
     if (stopped) return;
     stopped = true;
@@ -135,6 +145,7 @@ class Engine::Parts {
     mover->cancel_moves();
     scrubber->begin_stop();
     dispatcher->end_streams();
+    directory->stop();
     policies->stop();  // Who waits for an answer gets the built-in rules'.
     ledger->stop(deadline_ns);
     scrubber->stop();
@@ -148,8 +159,10 @@ class Engine::Parts {
   ledger::TierNames names;
   std::unique_ptr<api::PolicyDesk> desk;
   std::unique_ptr<policy::Service> policies;
+  std::unique_ptr<directory::Directory> directory;
   std::unique_ptr<ledger::Ledger> ledger;
   std::unique_ptr<mover::Mover> mover;
+  std::unique_ptr<api::LocalEngine> local;
   std::unique_ptr<scrub::Scrubber> scrubber;
   std::unique_ptr<api::Dispatcher> dispatcher;
   std::atomic<bool> stopping{false};
@@ -195,6 +208,9 @@ Result<std::unique_ptr<Engine>> Engine::start(
   auto catalog =
       std::make_unique<catalog::Catalog>(limits_of(options), std::move(*facts), state.epoch);
   catalog->use(parts->desk->in_use());
+  parts->directory = std::make_unique<directory::Directory>(
+      directory::Options{}, [raw](const catalog::Command& report) { raw->ledger->submit(report); });
+  catalog->use(parts->directory.get());
   const std::uint64_t began_ns = ledger::monotonic_now_ns();
   auto found = ledger::recover(repository, parts->names, plugins, trusted_tiers, *catalog);
   if (!found.ok()) return found.status();
@@ -214,12 +230,15 @@ Result<std::unique_ptr<Engine>> Engine::start(
   journal.age_ns_max = options.journal_age_ms_max * ms_ns;
   parts->ledger = std::make_unique<ledger::Ledger>(
       std::move(catalog), journal, repository, state.epoch, state.last_sequence, parts->names,
-      [raw](catalog::Effect effect) { raw->mover->run(std::move(effect)); }, std::move(on_fatal));
+      [raw](catalog::Effect effect) { raw->carry_out(std::move(effect)); }, std::move(on_fatal));
+  parts->local =
+      std::make_unique<api::LocalEngine>(*parts->ledger, parts->tiers, *parts->directory);
   parts->desk->serve(*parts->ledger, *parts->mover);
   parts->scrubber = std::make_unique<scrub::Scrubber>(*parts->ledger, *parts->mover,
                                                       std::move(scrub_tiers), options.scrub);
-  parts->dispatcher = std::make_unique<api::Dispatcher>(
-      *parts->ledger, parts->tiers, repository, *parts->scrubber, *parts->desk, std::move(host));
+  parts->dispatcher =
+      std::make_unique<api::Dispatcher>(*parts->ledger, parts->tiers, repository, *parts->scrubber,
+                                        *parts->desk, *parts->local, std::move(host));
   for (const catalog::Mounted& mounted : found->mounted) parts->ledger->submit(mounted);
   for (const catalog::CopyGone& gone : found->gone) parts->ledger->submit(gone);
   for (const catalog::CopyChecked& bad : found->bad) parts->ledger->submit(bad);

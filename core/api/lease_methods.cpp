@@ -77,6 +77,7 @@ void acquire_read_lease(const Services& services, const Invocation& invocation) 
   command.range_offset_bytes = request.range_offset_bytes();
   command.range_length_bytes = request.range_length_bytes();
   command.holder = request.holder();
+  command.session = invocation.info->session;
   command.owner_uid = caller_uid(invocation);
   command.deadline_ns = wait_deadline_ns(invocation);
   const auto respond = command.request.given ? &respond_lease<true> : &respond_lease<false>;

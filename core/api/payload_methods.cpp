@@ -4,6 +4,7 @@
 #include "google/protobuf/empty.pb.h"
 #include "ids.h"
 #include "labels.h"
+#include "local_engine.h"
 #include "methods.h"
 #include "payload/manager/catalog/v1/catalog.pb.h"
 #include "policy_desk.h"
@@ -141,8 +142,8 @@ bool read_allocation(const Services& services, const Invocation& invocation,
   command.id = random_payload_id();
   command.size_bytes = request.size_bytes();
   command.ttl_ns = request.ttl_ms() * ms_ns;
-  command.layout = request.layout() == wire::MEMORY_LAYOUT_SLAB ? catalog::Layout::slab
-                                                                : catalog::Layout::segment;
+  command.layout = layout_for(*invocation.info, request.layout() == wire::MEMORY_LAYOUT_SLAB);
+  command.session = invocation.info->session;
   command.owner_uid = caller_uid(invocation);
   command.owner = caller_name(invocation);
   return true;

@@ -3,6 +3,7 @@
 
 #include "google/protobuf/empty.pb.h"
 #include "ids.h"
+#include "local_engine.h"
 #include "methods.h"
 #include "payload/manager/catalog/v1/catalog.pb.h"
 
@@ -133,8 +134,7 @@ void promote_payload(const Services& services, const Invocation& invocation) {
   command.tier = *tier;
   command.best_effort = request.policy() == core::PROMOTION_POLICY_BEST_EFFORT;
   command.drop_source = request.drop_source();
-  command.layout = request.layout() == wire::MEMORY_LAYOUT_SLAB ? catalog::Layout::slab
-                                                                : catalog::Layout::segment;
+  command.layout = layout_for(*invocation.info, request.layout() == wire::MEMORY_LAYOUT_SLAB);
   command.owner_uid = caller_uid(invocation);
   command.deadline_ns = wait_deadline_ns(invocation);
   submit(services, invocation, command, &respond_promoted, command.id);

@@ -154,6 +154,9 @@ void Catalog::record_payload(Slot slot) {
   if (payload.has_extras) record.additions = additions_of(slot);
   if (payload.owner != no_slot) record.owner = owners_[payload.owner].name;
   each_copy(payload, [&](const Copy& copy) {
+    if (copy.publication == Publication::published || copy.publication == Publication::watched) {
+      holds_->revise(copy.generation, payload.revision);
+    }
     const bool bad = copy.bad && !is_planted(Mutant::bad_copy_is_not_recorded);
     record.copies.push_back({copy.tier, copy.generation, bad, copy.cookie.unpack()});
     if (survives_power(copy.tier)) changes_->power = true;
@@ -200,6 +203,11 @@ void Catalog::on(const Tick&) {
     }
     return first->slot;
   };
+  while (!ended_sessions_.empty() && things <= things_max) {
+    const Slot session = session_by_id_.find(ended_sessions_.back());
+    if (session != no_slot && !end_some(session, things)) break;
+    ended_sessions_.pop_back();
+  }
   const auto wall = static_cast<std::uint64_t>(now_.wall_ns);
   const bool leases_end = !is_planted(Mutant::lease_never_ends);
   while (const Slot slot = due(lease_due_, leases_end ? now_.mono_ns : 0)) end_lease(slot);

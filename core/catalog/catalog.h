@@ -11,9 +11,11 @@
 #include "counts.h"
 #include "explain.h"
 #include "hash_table.h"
+#include "holds.h"
 #include "label_index.h"
 #include "limits.h"
 #include "list_walk.h"
+#include "operation.h"
 #include "ordered_index.h"
 #include "payload.h"
 #include "score_index.h"
@@ -38,6 +40,10 @@ class Catalog {
 
   // Who decides from the start on. Before restore().
   void use(const PolicyInUse& policy);
+
+  // How clients on this machine hold copies without a command; NULL: they cannot. Before the first
+  // apply(); called by apply() only. Must outlive the catalog.
+  void use(Holds* holds) { holds_ = holds; }
 
   // What an earlier life recorded. Before the first apply(), and end_restore() behind the last.
   void restore(const PayloadRecord& record);
@@ -97,6 +103,10 @@ class Catalog {
   bool look_at(const Id& id, const Clocks& now, Candidate& payload) const;
   std::vector<TierLoad> loads() const;
   Usage usage_of(const std::string& owner) const;
+  // What a session may see: the copy that its lease is on, and the one that it is writing.
+  // payload_not_found, lease_not_found: it has no such thing.
+  Reason find_leased(std::uint64_t session, const Id& lease, Object& object) const;
+  Reason find_allocated(std::uint64_t session, const Id& payload, Object& object) const;
   const StreamTable& streams() const { return streams_; }
   Described describe(const Id& id, const Clocks& now) const;
   LineageNeeds lineage_needs(const Id& child, const LineageEdges& edges, const Clocks& now) const;
@@ -117,62 +127,6 @@ class Catalog {
    private:
     std::uint16_t& rule_;
     const std::uint16_t before_;
-  };
-
-  enum class Stage : std::uint8_t { waiting_for_leases, waiting_for_room, running };
-  enum class Action : std::uint8_t { allocate, seal, move };
-
-  // Somebody to answer when an operation ends.
-  struct Waiter {
-    Ticket ticket = 0;
-    Slot request = no_slot;
-    bool wants_lease = false;
-    Id lease{};
-    std::uint64_t lease_duration_ns = 0;
-    std::uint64_t range_offset_bytes = 0;
-    std::uint64_t range_length_bytes = 0;
-    std::string holder{};
-  };
-
-  // Something that is being done with a payload and takes time.
-  struct Operation {
-    Action action = Action::allocate;
-    Stage stage = Stage::running;
-    TierIndex tier = no_tier;  // Where the copy is made or sealed.
-    bool downward = false;     // A move that gives up every faster copy.
-    bool drop_source = false;  // A move that gives up its source.
-    bool eviction = false;     // Started by the catalog to make room.
-    bool import = false;       // A seal of what was uploaded.
-    bool repair = false;       // A move that makes a good copy in place of a bad one.
-    bool copies = false;       // A move that gives up nothing.
-    Layout layout = Layout::segment;
-    std::uint8_t attempts = 0;
-    std::uint16_t rule = 0;  // Who wanted it; see Event.
-    std::uint32_t owner_uid = 0;
-    Slot payload = no_slot;  // no_slot: deleted meanwhile.
-    Slot hash_next = no_slot;
-    Id id;
-    std::uint64_t length = 0;
-    std::uint64_t generation = 0;  // Of the copy being made or sealed.
-    std::uint64_t source_generation = 0;
-    std::uint64_t room_bytes = 0;     // Taken on `tier` once running.
-    std::uint64_t leaving_bytes = 0;  // Announced on the source's tier.
-    TierIndex source_tier = no_tier;
-    std::uint64_t queue_number = 0;
-    std::uint64_t deadline_ns = 0;
-    std::vector<Waiter> waiters;
-  };
-
-  // The memory of a request id.
-  struct Request {
-    Id id;
-    std::uint64_t digest = 0;
-    std::int64_t answered_at_ns = 0;
-    bool answered = false;
-    std::vector<Ticket> followers;
-    Reply reply;
-    Slot hash_next = no_slot;
-    const Id& key() const { return id; }
   };
 
   struct Tier {
@@ -232,6 +186,10 @@ class Catalog {
   void on(const PolicyInUse& policy);
   void on(const Evict& answer);
   void on(const Retain& answer);
+  void on(const EndSession& end);
+  void on(const Publish& published);
+  void on(const Unheld& report);
+  void on(const NoteReads& reads);
   void on(const Tick& tick);
   void on(const Shutdown& shutdown);
   // stream_commands.cpp
@@ -316,8 +274,12 @@ class Catalog {
     for (const Copy& copy : *payload.more) visit(copy);
   }
   Object object_of(const Payload& payload, const Copy& copy) const;
-  void doom(const Object& object, std::uint32_t holds, std::uint16_t checks,
-            std::uint64_t not_before_ns);
+  struct Keepers {
+    std::uint32_t holds = 0;  // Besides those of the others:
+    std::uint16_t checks = 0;
+    bool is_held = false;  // Without a command; see Unheld.
+  };
+  void doom(const Object& object, const Keepers& keepers, std::uint64_t not_before_ns);
   void release_hold(std::uint64_t generation);
   void remove_when_due(Slot doomed);
   void relist(Slot payload);
@@ -333,6 +295,25 @@ class Catalog {
   void unindex_due(Slot payload);
   void erase(Slot payload, std::uint64_t not_before_ns, EventKind told = EventKind::deleted);
   View view_of(Slot payload) const;
+
+  // holds.cpp: who reads without a command
+  template <typename Visit>
+  static void change_copies(Payload& payload, Visit visit) {
+    if (payload.first.generation != 0) visit(payload.first);
+    if (payload.more == nullptr) return;
+    for (Copy& copy : *payload.more) visit(copy);
+  }
+  void offer(Slot payload, std::uint64_t generation);
+  bool has_readers(Slot payload);
+  void watch_holds(Slot payload);
+  bool close(Copy& copy);
+  static bool is_watched(const Payload& payload);
+
+  // sessions.cpp
+  Slot take_session(std::uint64_t id);
+  void leave_session(Slot session);
+  void leave_session_of(Slot payload);
+  bool end_some(Slot session, int& things);
 
   // pins.cpp
   void unpin(Slot payload, Cause cause);
@@ -412,6 +393,7 @@ class Catalog {
   Slot take_holder(const std::string& name);
   void leave_holder(Slot holder);
   LeaseView lease_view(const Lease& lease, TierIndex tier, const Clocks& now) const;
+  void readers_left(Slot payload);
   Slot find_live(const Id& id, const Clocks& now) const;
   std::int64_t leases_end_at_ns(const Copy& copy, const Clocks& now) const;  // explain.cpp
 
@@ -427,6 +409,13 @@ class Catalog {
   Slots<Holder> holders_;
   HashTable<Holder> holder_by_name_{holders_};
   OrderedIndex lease_by_holder_;
+  Slots<Session> sessions_;
+  HashTable<Session> session_by_id_{sessions_};
+  OrderedIndex lease_by_session_;
+  OrderedIndex allocation_by_session_;                 // Of payloads,
+  std::unordered_map<Slot, Slot> allocation_session_;  // and the other way round.
+  std::vector<std::uint64_t> ended_sessions_;          // Whose end takes several Ticks.
+  Holds* holds_ = nullptr;
   Slots<Doomed> doomed_;
   HashTable<Doomed> doomed_by_generation_{doomed_};
   Slots<Request> requests_;

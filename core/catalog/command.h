@@ -13,6 +13,7 @@
 #include "event.h"
 #include "extras.h"
 #include "health.h"
+#include "holds.h"
 #include "object.h"
 #include "payload.h"
 #include "reason.h"
@@ -56,6 +57,7 @@ struct Allocate {
   bool only_if_free = false;             // Refused unless there is room now; nothing leaves for it.
   std::shared_ptr<const Labels> labels;  // Null: none.
   std::string owner;                     // Whose it is; empty: it is not said.
+  std::uint64_t session = 0;             // Ends it with itself; 0: none.
   TierIndex copy_to = no_tier;           // Where a second copy is made once it is committed.
   std::uint16_t rule = 0;                // Who chose the tier; see Event.
 };
@@ -141,6 +143,7 @@ struct AcquireLease {
   std::uint64_t range_offset_bytes = 0;
   std::uint64_t range_length_bytes = 0;  // 0: up to the end.
   std::string holder;                    // Empty: it is not said.
+  std::uint64_t session = 0;             // Ends it with itself; 0: none.
   Layout layout = Layout::segment;
   std::uint32_t owner_uid = 0;
   std::uint64_t deadline_ns = 0;
@@ -285,6 +288,28 @@ struct Mounted {
   std::string medium;
 };
 
+// A session has ended, and every call of it before: what it holds is given back.
+struct EndSession {
+  std::uint64_t session = 0;
+};
+
+// Where a copy lies that clients on this machine may hold without a command; see PublishEffect.
+struct Publish {
+  HeldPlace place;
+};
+
+// Nobody holds a copy any more that Holds::watch() or, with `closed`, Holds::close() was told of.
+struct Unheld {
+  Id payload;
+  std::uint64_t generation = 0;
+  bool closed = false;
+};
+
+// Payloads that were held lately: a hint for evictions. At most 256.
+struct NoteReads {
+  std::vector<Id> payloads;
+};
+
 // Time has passed: leases, waits and lives end. Does at most 256 things; Changes::more tells.
 struct Tick {};
 
@@ -296,7 +321,8 @@ using Command =
                  ReleaseLease, UpdateLabels, Cancel, Allocated, Sealed, Moved, Removed, Found,
                  CopyGone, Mounted, IndexSizes, Tick, Shutdown, Import, CreateStream, DeleteStream,
                  AppendToStream, CommitOffset, UpdateMetadata, AppendMetadataEvent, AddLineage,
-                 CheckCopy, CopyChecked, TierHealth, PolicyInUse, Evict, Retain>;
+                 CheckCopy, CopyChecked, TierHealth, PolicyInUse, Evict, Retain, EndSession,
+                 Publish, Unheld, NoteReads>;
 
 // What earlier lives left is durable: it has this LSN, and new records have higher ones.
 inline constexpr std::uint64_t restored_lsn = 1;
@@ -380,7 +406,14 @@ struct RemoveEffect {
   std::uint64_t lsn = 0;
 };
 
-using Effect = std::variant<AllocateEffect, SealEffect, MoveEffect, RemoveEffect>;
+// Asks where a copy lies; the answer is a Publish, or nothing. After `lsn` is durable, so that
+// nobody reads what may yet be undone.
+struct PublishEffect {
+  Object object;
+  std::uint64_t lsn = 0;
+};
+
+using Effect = std::variant<AllocateEffect, SealEffect, MoveEffect, RemoveEffect, PublishEffect>;
 
 using Question = std::variant<SpillWanted, RetainWanted>;
 

@@ -85,12 +85,11 @@ void Catalog::drop_copy(Slot slot, std::uint64_t generation) {
   Payload& payload = payloads_[slot];
   Copy* copy = find_copy(payload, generation);
   const Object object = object_of(payload, *copy);
-  std::uint32_t holds = copy->leases;
-  const std::uint16_t checks = copy->checks;
+  Keepers keepers{copy->leases, copy->checks, close(*copy)};
   payload.leases -= copy->leases;
   if (payload.operation != no_slot &&
       operations_[payload.operation].source_generation == generation) {
-    ++holds;
+    ++keepers.holds;
   }
   leave_victims(slot);
   release_owner(payload, object.tier, charge(object.tier, object.length));
@@ -106,15 +105,14 @@ void Catalog::drop_copy(Slot slot, std::uint64_t generation) {
   }
   if (payload.more != nullptr && payload.more->empty()) payload.more.reset();
   if (survives_power(object.tier)) changes_->power = true;
-  doom(object, holds, checks, 0);
+  doom(object, keepers, 0);
   if (payload.phase != Phase::lost) relist(slot);
   join_victims(slot);
 }
 
 // Its room is free when the tier has removed it, and that is asked only after the record under
 // way is durable.
-void Catalog::doom(const Object& object, std::uint32_t holds, std::uint16_t checks,
-                   std::uint64_t not_before_ns) {
+void Catalog::doom(const Object& object, const Keepers& keepers, std::uint64_t not_before_ns) {
   const Slot slot = doomed_.add();
   Doomed& doomed = doomed_[slot];
   doomed.generation = object.generation;
@@ -122,10 +120,11 @@ void Catalog::doom(const Object& object, std::uint32_t holds, std::uint16_t chec
   doomed.length = object.length;
   doomed.tier = object.tier;
   doomed.cookie = object.cookie;
-  doomed.holds = holds;
+  doomed.is_held = keepers.is_held;
+  doomed.holds = keepers.holds + (keepers.is_held ? 1 : 0);
   if (!is_planted(Mutant::checked_copy_is_removed)) {
-    doomed.checks = checks;
-    doomed.holds += checks;
+    doomed.checks = keepers.checks;
+    doomed.holds += keepers.checks;
   }
   doomed.lsn = changes_->lsn;
   doomed.not_before_ns = not_before_ns;
@@ -191,7 +190,7 @@ void Catalog::on(const Found& report) {
   if (payload != no_slot && find_copy(payloads_[payload], object.generation) != nullptr) return;
   tiers_[object.tier].used_bytes += charge(object.tier, object.length);
   ++tiers_[object.tier].copies;
-  doom(object, 0, 0, now_.mono_ns + limits_.orphan_grace_ns);
+  doom(object, {}, now_.mono_ns + limits_.orphan_grace_ns);
 }
 
 // ---- indexes ----
@@ -248,7 +247,7 @@ void Catalog::join_victims(Slot slot) {
   if (payload.victim || payload.phase != Phase::committed || payload.listed == no_tier ||
       payload.leases != 0 || payload.operation != no_slot || payload.retention.no_evict ||
       payload.retention.priority == Priority::never ||
-      (additions_of(slot).pinned && !is_planted(Mutant::evicts_pinned))) {
+      (additions_of(slot).pinned && !is_planted(Mutant::evicts_pinned)) || is_watched(payload)) {
     return;
   }
   tiers_[payload.listed].victims.push_back(payloads_, slot);
@@ -314,6 +313,7 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns, EventKind told) {
     changes_->records.emplace_back(std::move(record));
   }
   unindex_due(slot);
+  leave_session_of(slot);
   give_up_ns_.erase(slot);
   copy_to_.erase(slot);
   if (payload.phase == Phase::lost) lost_.remove(payload.order, slot);
@@ -330,12 +330,12 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns, EventKind told) {
       operation.leaving_bytes = 0;
     }
   }
-  each_copy(payload, [&](const Copy& copy) {
+  change_copies(payload, [&](Copy& copy) {
     if (survives_power(copy.tier)) changes_->power = true;
     if (copy.bad) --tiers_[copy.tier].bad_copies;
     release_owner(payload, copy.tier, charge(copy.tier, payload.size_bytes));
-    doom(object_of(payload, copy), copy.leases + (copy.generation == read ? 1 : 0), copy.checks,
-         not_before_ns);
+    const std::uint32_t holds = copy.leases + (copy.generation == read ? 1 : 0);
+    doom(object_of(payload, copy), {holds, copy.checks, close(copy)}, not_before_ns);
   });
   if (payload.has_extras) {
     unindex_pin(slot);

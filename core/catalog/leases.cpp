@@ -24,7 +24,8 @@ void Catalog::on(const AcquireLease& command) {
                 .lease_duration_ns = command.duration_ns,
                 .range_offset_bytes = command.range_offset_bytes,
                 .range_length_bytes = command.range_length_bytes,
-                .holder = command.holder};
+                .holder = command.holder,
+                .session = command.session};
   if (is_repeat(command.request, command.ticket, waiter.request)) return;
   const Slot slot = find_live(command.id, now_);
   if (slot == no_slot || payloads_[slot].phase == Phase::allocating) {
@@ -76,8 +77,13 @@ void Catalog::grant_lease(Slot slot, const Waiter& waiter) {
     lease.holder = take_holder(waiter.holder);
     lease_by_holder_.insert(lease.holder, lease_slot);
   }
+  if (waiter.session != 0) {
+    lease.session = take_session(waiter.session);
+    lease_by_session_.insert(lease.session, lease_slot);
+  }
   ++copy.leases;
   ++payload.leases;
+  offer(slot, copy.generation);
   tell(EventKind::leased, Cause::request, slot, no_tier);
 
   Reply reply;
@@ -139,22 +145,32 @@ void Catalog::end_lease(Slot slot) {
     lease_by_holder_.remove(lease.holder, slot);
     leave_holder(lease.holder);
   }
+  if (lease.session != no_slot) {
+    lease_by_session_.remove(lease.session, slot);
+    leave_session(lease.session);
+  }
   leases_.remove(slot);
   if (doomed_by_generation_.find(lease.generation) != no_slot) {
     return release_hold(lease.generation);
   }
   Payload& payload = payloads_[lease.payload];
   --find_copy(payload, lease.generation)->leases;
-  if (--payload.leases > 0) return;
+  if (--payload.leases == 0) readers_left(lease.payload);
+}
+
+// Its last lease has ended, or a hold that somebody waited for.
+void Catalog::readers_left(Slot slot) {
+  const Payload& payload = payloads_[slot];
   if (payload.operation != no_slot &&
       operations_[payload.operation].stage == Stage::waiting_for_leases) {
+    if (has_readers(slot)) return watch_holds(slot);
     const Slot move = payload.operation;
     operation_due_.remove(operations_[move].deadline_ns, move);
     --waiting_count_;
     operations_[move].stage = Stage::running;
     return go_down(move);
   }
-  join_victims(lease.payload);
+  join_victims(slot);
   look_again(payload.listed);
 }
 

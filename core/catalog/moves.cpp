@@ -87,7 +87,8 @@ void Catalog::spill(Slot slot, const Spill& command, const Waiter& waiter) {
   if (payload.operation != no_slot) {
     return refuse_move(waiter, slot, target, Reason::payload_busy);
   }
-  if (payload.leases > 0 && !command.wait_for_leases) {
+  const bool is_read = has_readers(slot);
+  if (is_read && !command.wait_for_leases) {
     return refuse_move(waiter, slot, target, Reason::payload_leased);
   }
   if (stopping_) return refuse(waiter, Reason::shutting_down);
@@ -101,7 +102,8 @@ void Catalog::spill(Slot slot, const Spill& command, const Waiter& waiter) {
   } else {
     attach(move, waiter);
   }
-  if (payload.leases == 0) return go_down(move);
+  if (!is_read) return go_down(move);
+  if (payload.leases == 0) watch_holds(slot);
   if (operation.deadline_ns == 0) operation.deadline_ns = now_.mono_ns + limits_.lease_max_ns;
   operation.stage = Stage::waiting_for_leases;
   operation_due_.insert(operation.deadline_ns, move);
@@ -251,8 +253,8 @@ void Catalog::finish_move(Slot move, const Moved& report) {
   if (slot == no_slot) {
     // Deleted meanwhile: the new copy goes as the old one does.
     ++tiers_[operation.tier].copies;
-    doom({operation.tier, operation.id, operation.generation, report.cookie, operation.length}, 0,
-         0, 0);
+    doom({operation.tier, operation.id, operation.generation, report.cookie, operation.length}, {},
+         0);
     release_hold(operation.source_generation);
     for (const Waiter& waiter : operation.waiters) refuse(waiter, Reason::payload_not_found);
     return;
@@ -289,6 +291,7 @@ void Catalog::finish_move(Slot move, const Moved& report) {
   } else {
     tell(EventKind::moved, cause_of(operation), slot, from);
   }
+  offer(slot, operation.generation);
   for (const Waiter& waiter : operation.waiters) answer_with_view(waiter, slot);
   if (operation.eviction) relieve(operation.source_tier);
 }
@@ -318,7 +321,7 @@ void Catalog::fail_move(Slot move, const Moved& report) {
   end_operation(move);
   if (report.target_remains) {
     ++tiers_[tier].copies;
-    doom(target, 0, 0, 0);
+    doom(target, {}, 0);
   }
   if (slot == no_slot) {
     release_hold(source);

@@ -29,6 +29,9 @@ enum class Mutant : std::uint8_t {
   bad_copy_is_not_recorded,
   degraded_tier_is_used,
   last_of_catalog = degraded_tier_is_used,
+  // Of sessions and holds, which the naive model of the catalog does not know.
+  holds_are_ignored,
+  session_end_is_forgotten,
   // Of what stands round the catalog, or shows there only.
   quarantine_is_ignored,
   orphan_is_kept,

@@ -129,6 +129,11 @@ void Catalog::on(const Allocate& command) {
   payload_by_id_.insert(slot);
   if (command.labels != nullptr && !command.labels->empty()) add_to(slot).labels = command.labels;
   if (!command.owner.empty()) take_owner(slot, command.owner);
+  if (command.session != 0) {
+    const Slot session = take_session(command.session);
+    allocation_session_[slot] = session;
+    allocation_by_session_.insert(session, slot);
+  }
   if (command.copy_to != no_tier && command.copy_to < tiers_.size()) {
     copy_to_[slot] = {command.copy_to, command.rule};
   }
@@ -175,7 +180,7 @@ void Catalog::on(const Allocated& report) {
     erase(slot, 0);
     if (report.object_remains) {
       ++tiers_[tier].copies;
-      doom(object, 0, 0, 0);
+      doom(object, {}, 0);
     }
     return give_back(tier, freed_bytes);
   }
@@ -263,6 +268,7 @@ void Catalog::on(const Sealed& report) {
   set_checksum(slot, report.checksum);
   payload.phase = Phase::committed;
   payload.revision = 2;
+  leave_session_of(slot);
   --uncommitted_count_;
   give_up_ns_.erase(slot);
   index_due(slot);
@@ -270,6 +276,7 @@ void Catalog::on(const Sealed& report) {
   tell(EventKind::committed, Cause::request, slot, no_tier);
   end_operation(report.operation);
   for (const Waiter& waiter : waiters) answer_with_view(waiter, slot);
+  offer(slot, payload.first.generation);
   if (freed_bytes != 0) give_back(tier, freed_bytes);
   make_second_copy(slot);
   if (tiers_[tier].is_relieved) relieve(tier);
@@ -288,8 +295,9 @@ void Catalog::on(const Delete& command) {
   if (command.only_uncommitted && payload.phase != Phase::allocated) {
     return refuse_for(slot, waiter, Reason::payload_already_committed);
   }
-  const bool leased = payload.leases > 0 && !is_planted(Mutant::delete_ignores_leases);
-  if (leased && !command.force) return refuse_for(slot, waiter, Reason::payload_leased);
+  if (!command.force && !is_planted(Mutant::delete_ignores_leases) && has_readers(slot)) {
+    return refuse_for(slot, waiter, Reason::payload_leased);
+  }
   // A tier that is sealing it must not be asked to remove it meanwhile.
   if (payload.operation != no_slot && operations_[payload.operation].action != Action::move) {
     return refuse(waiter, Reason::payload_busy);

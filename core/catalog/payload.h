@@ -20,6 +20,7 @@ inline constexpr TierIndex no_tier = 0xff;
 inline constexpr std::uint8_t traits_keeps_bytes = 1;
 inline constexpr std::uint8_t traits_survives_process = 2;
 inline constexpr std::uint8_t traits_survives_power = 4;
+inline constexpr std::uint8_t traits_host_addressable = 8;
 
 // What a tier wants to remember about a copy; at most 32 bytes, opaque here.
 inline constexpr std::size_t cookie_bytes_max = 32;
@@ -42,6 +43,14 @@ class PackedCookie {
   std::array<std::uint8_t, inline_bytes> bytes_{};
 };
 
+// Whether clients may hold a copy without a command.
+enum class Publication : std::uint8_t {
+  none,
+  offered,    // It was asked where it lies.
+  published,  // They may.
+  watched,    // They do, and somebody waits until they do not; perhaps nobody may begin to.
+};
+
 // The bytes of a payload on one tier.
 struct Copy {
   std::uint64_t generation = 0;  // Never reused: (epoch << 40) + a count.
@@ -49,7 +58,8 @@ struct Copy {
   TierIndex tier = no_tier;
   // Its bytes are not what was committed: it is never shown or read again. It stays until a good
   // copy stands on its tier, or its payload goes.
-  bool bad = false;
+  bool bad : 1 = false;
+  Publication publication : 2 = Publication::none;
   std::uint16_t checks = 0;  // Begun and not reported: it is not removed meanwhile.
   PackedCookie cookie;
 };
@@ -132,9 +142,19 @@ struct Lease {
   std::uint64_t expires_ns = 0;  // Monotonic.
   Slot payload = no_slot;        // Meaningless once the copy is doomed.
   Slot hash_next = no_slot;
-  Slot holder = no_slot;  // Who has it; none: it was not said.
+  Slot holder = no_slot;   // Who has it; none: it was not said.
+  Slot session = no_slot;  // Whose end is its end.
 
   const Id& key() const { return id; }
+};
+
+// A connection whose end gives back what it holds. There as long as it holds anything.
+struct Session {
+  std::uint64_t id = 0;
+  Slot hash_next = no_slot;
+  std::uint32_t things = 0;  // Leases and allocations.
+
+  const std::uint64_t& key() const { return id; }
 };
 
 // A name under which leases are held. There as long as it has one.
@@ -168,6 +188,7 @@ struct Doomed {
   std::uint16_t checks = 0;  // Of the holds.
   TierIndex tier = no_tier;
   bool removing = false;
+  bool is_held = false;  // One of the holds is for those without a command.
   Cookie cookie;
   Slot hash_next = no_slot;
 

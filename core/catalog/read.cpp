@@ -83,7 +83,7 @@ Counts Catalog::counts() const {
 
 std::uint64_t Catalog::next_due_mono_ns() const {
   constexpr std::uint64_t at_once_ns = 1;
-  if (asks_anew_) return at_once_ns;
+  if (asks_anew_ || !ended_sessions_.empty()) return at_once_ns;
   std::uint64_t due = 0;
   for (const OrderedIndex* index : {&lease_due_, &operation_due_, &removal_due_, &give_up_due_}) {
     if (const auto first = index->first(); first && (due == 0 || first->key < due)) {

@@ -177,6 +177,10 @@ bool Catalog::evict(Slot slot, TierIndex tier, TierIndex chosen) {
   if (copy == nullptr) return false;
   const EvictionPlan plan = plan_choice(payload, *copy, chosen);
   if (plan.kind == EvictionPlan::Kind::stays) return false;
+  if (has_readers(slot)) {
+    watch_holds(slot);
+    return false;
+  }
   if (plan.kind == EvictionPlan::Kind::drops_copy) return drop_for_room(slot, copy->generation);
   const TierIndex target = plan.target;
   if (plan.kind == EvictionPlan::Kind::is_deleted) {

@@ -41,6 +41,7 @@ bool Catalog::condemn(Slot slot, std::uint64_t generation, Cause cause) {
   }
   const TierIndex from = payload.listed;
   copy->bad = true;
+  close(*copy);
   ++tiers_[copy->tier].bad_copies;
   ++tiers_[copy->tier].bad_copies_found;
   if (shown(payload) == nullptr) {

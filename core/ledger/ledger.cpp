@@ -104,10 +104,13 @@ void Ledger::follow(Changes& changes) {
     hold_or_release(lsn, std::move(reply));
   }
   for (Effect& effect : changes.effects) {
-    const auto* remove = std::get_if<RemoveEffect>(&effect);
-    const bool waits =
-        remove != nullptr && !catalog::is_planted(catalog::Mutant::copy_goes_before_durable);
-    hold_or_release(waits ? remove->lsn : 0, std::move(effect));
+    std::uint64_t lsn = 0;
+    if (const auto* remove = std::get_if<RemoveEffect>(&effect)) {
+      if (!catalog::is_planted(catalog::Mutant::copy_goes_before_durable)) lsn = remove->lsn;
+    } else if (const auto* publish = std::get_if<catalog::PublishEffect>(&effect)) {
+      lsn = publish->lsn;
+    }
+    hold_or_release(lsn, std::move(effect));
   }
   if (!changes.questions.empty()) ask(changes.questions);
 }

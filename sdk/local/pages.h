@@ -88,10 +88,11 @@ constexpr std::uint32_t bucket_of(std::uint64_t id_first, std::uint32_t buckets)
 constexpr std::uint32_t chain_max = 64;
 
 constexpr std::uint32_t slots_max = 1023;
-constexpr std::uint32_t reads_max = 3072;
+constexpr std::uint32_t reads_max = 3071;
 struct alignas(4096) SessionPage {
   std::atomic<std::uint32_t> used;  // Slots from here on have never been used. Only grows.
   std::atomic<std::uint32_t> slots[slots_max];  // Number of an entry + 1; 0: free.
+  std::atomic<std::uint32_t> has_reads;  // Set by the client behind a note, cleared by the host.
   // Entries that were held lately (number + 1), anywhere in it: the client overwrites, the host
   // takes what it finds and leaves 0. What is lost was a hint for evictions, nothing more.
   std::atomic<std::uint32_t> reads[reads_max];

@@ -84,6 +84,12 @@ class Machine {
       Moved moved{move->operation, outcome, {}, {}, false};
       moved.checksum.kind = ChecksumKind::xxh3_128;
       apply(moved);
+    } else if (const auto* publish = std::get_if<PublishEffect>(&effect)) {
+      Publish answer;
+      answer.place.payload = publish->object.payload;
+      answer.place.generation = publish->object.generation;
+      answer.place.length = publish->object.length;
+      apply(answer);
     } else {
       apply(Removed{std::get<RemoveEffect>(effect).object.generation, outcome});
     }

@@ -234,6 +234,10 @@ class Model {
   void on(const PolicyInUse&) {}
   void on(const Evict&) {}
   void on(const Retain&) {}
+  void on(const EndSession&) {}
+  void on(const Publish&) {}
+  void on(const Unheld&) {}
+  void on(const NoteReads&) {}
   void on(const Mounted& command);
   void on(const TierHealth& report);
   bool is_repeat(const RequestKey& request, Caller& caller);

@@ -167,7 +167,11 @@ void RandomList::apply(const Command& command, Serial seen, std::uint64_t genera
                                       "TierHealth",
                                       "PolicyInUse",
                                       "Evict",
-                                      "Retain"};
+                                      "Retain",
+                                      "EndSession",
+                                      "Publish",
+                                      "Unheld",
+                                      "NoteReads"};
   static_assert(std::size(names) == std::variant_size_v<Command>);
   ++tally_.kinds[names[command.index()]];
   for (const Reply& reply : changes.replies) {
