@@ -14,7 +14,7 @@ packages=(
   # what the tests are built with
   libgtest-dev libgmock-dev libbenchmark-dev
   # what the tests run
-  python3 sqlite3 openssl e2fsprogs mount faketime
+  python3 sqlite3 openssl e2fsprogs mount faketime spin
 )
 
 missing=()

@@ -54,6 +54,7 @@ TEST(holds, show_the_revision_that_the_payload_has) {
   EXPECT_EQ(held.holds.entries.at(generation).place.revision, held.machine.see(1).revision);
 }
 
+// HOLD-1
 TEST(a_held_payload, is_not_deleted_unless_forced) {
   Held held;
   held.machine.put(1, 5000);

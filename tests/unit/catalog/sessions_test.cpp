@@ -28,6 +28,7 @@ Reply allocate_for(Machine& machine, std::uint64_t session, std::uint64_t number
   return machine.finish(command);
 }
 
+// SESSION-1
 TEST(the_end_of_a_session, ends_its_leases_and_nobody_elses) {
   Machine machine;
   machine.put(1, 5000);
@@ -85,6 +86,7 @@ TEST(the_end_of_a_session, is_cut_into_slices) {
   EXPECT_EQ(ticks, 3);
 }
 
+// SESSION-2
 TEST(a_session, may_see_what_it_leased_and_what_it_writes) {
   Machine machine;
   machine.put(1, 5000);

@@ -121,6 +121,7 @@ TEST(directory, lets_nobody_hold_what_is_closed_and_reuses_it_afterwards) {
   EXPECT_TRUE(session.hold(make_id(2), 0));
 }
 
+// HOLD-2
 TEST(directory, forgets_what_a_session_held_when_it_ends) {
   Kept kept;
   TestSession first(kept.attach(1));
@@ -132,6 +133,7 @@ TEST(directory, forgets_what_a_session_held_when_it_ends) {
   EXPECT_EQ(kept.wait_for<catalog::Unheld>(1).size(), 1u);
 }
 
+// HOLD-3
 TEST(directory, believes_nothing_that_a_session_writes) {
   Kept kept;
   TestSession hostile(kept.attach(1));
