@@ -60,6 +60,13 @@ Status write_small_file(int fd, const std::string& text, const std::string& show
   return {};
 }
 
+// What the marker says, and every byte of it.
+std::string marker_text(const std::string& instance_id, const std::string& medium_id) {
+  return boost::json::serialize(boost::json::object{
+             {"format", format_version}, {"instance_id", instance_id}, {"medium_id", medium_id}}) +
+         "\n";
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Root>> Root::open(const sdk::Host& host, const std::string& path,
@@ -108,10 +115,7 @@ Status Root::write_marker(const std::string& instance_id) {
   if (!medium_id.ok()) return medium_id.status();
   medium_id_ = *medium_id;
   const std::string shown = path_ + "/" + marker_temporary_name;
-  const std::string text =
-      boost::json::serialize(boost::json::object{
-          {"format", format_version}, {"instance_id", instance_id}, {"medium_id", medium_id_}}) +
-      "\n";
+  const std::string text = marker_text(instance_id, medium_id_);
   Descriptor file(
       open_beneath(fd(), marker_temporary_name, O_RDWR | O_CREAT | O_TRUNC, S_IRUSR | S_IWUSR));
   if (!file) return errno_status(errno, "cannot make " + shown);
@@ -148,6 +152,10 @@ Status Root::check_marker(const std::string& text, const std::string& instance_i
   medium_id_ = std::string(medium->get_string());
   if (medium_id_.size() != 16)
     return {Code::failed_precondition, shown + ": medium_id is not 16 hexadecimal digits"};
+  // Nobody else writes it, so what a parser forgives is damage, too.
+  if (text != marker_text(instance_id, medium_id_))
+    return {Code::failed_precondition,
+            shown + " is not as this plugin wrote it; restore it, or choose another root"};
   return {};
 }
 

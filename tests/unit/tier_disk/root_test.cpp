@@ -64,6 +64,22 @@ TEST(DiskRoot, damaged_marker_is_refused) {
   }
 }
 
+TEST(DiskRoot, marker_that_differs_in_a_single_byte_is_refused) {
+  const TemporaryDirectory directory;
+  const SmallHost host;
+  const std::string path = directory.path() + "/pm-tier-disk.json";
+  { const DiskTier tier(host, directory.path()); }
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  for (const std::string& damaged :
+       {text.str().substr(0, text.str().size() - 1), " " + text.str(), text.str() + "\n"}) {
+    std::ofstream(path) << damaged;
+    const DiskTier tier(host, directory.path());
+    EXPECT_FALSE(tier.is_open()) << damaged;
+    EXPECT_NE(host.error().find("not as this plugin wrote it"), std::string::npos) << host.error();
+  }
+}
+
 TEST(DiskRoot, of_a_later_format_is_refused) {
   const TemporaryDirectory directory;
   const SmallHost host;
