@@ -210,9 +210,14 @@ std::uint64_t Call::deadline_ns() const {
 void Call::call_engine(std::string_view request) {
   read_metadata();
   // Who is behind a Unix socket gRPC does not tell: the socket's mode has let them in.
-  const pm_principal_t principal{sizeof(principal),  PM_NOBODY,
-                                 PM_NOBODY,          0,
-                                 read_tls_subject(), token_.empty() ? nullptr : token_.c_str()};
+  const pm_principal_t principal{sizeof(principal),
+                                 PM_NOBODY,
+                                 PM_NOBODY,
+                                 0,
+                                 read_tls_subject(),
+                                 token_.empty() ? nullptr : token_.c_str(),
+                                 0,
+                                 0};
   const bool streams = method_->kind == MethodKind::stream;
   const pm_call_info_t info{sizeof(info),  streams ? server_.configuration().stream_credit : 0,
                             &principal,    0,

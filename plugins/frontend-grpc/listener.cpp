@@ -87,7 +87,7 @@ Status Listeners::open(grpc_server* server, const Configuration& configuration) 
 }
 
 Status Listeners::open_unix(grpc_server* server, const std::string& path) {
-  auto reserved = UnixSocket::reserve(path);
+  auto reserved = sdk::UnixSocket::reserve(path);
   if (!reserved.ok()) return reserved.status();
   const Credentials credentials(grpc_insecure_server_credentials_create());
   const std::string target = "unix:" + (*reserved)->bind_path();

@@ -4,11 +4,11 @@
 
 #include <memory>
 #include <pm/cpp/result.hpp>
+#include <pm/cpp/unix_socket.hpp>
 #include <string>
 #include <vector>
 
 #include "configuration.h"
-#include "unix_socket.h"
 
 namespace pm::frontend {
 
@@ -29,7 +29,7 @@ class Listeners {
   Status open_unix(grpc_server* server, const std::string& path);
   Status open_tcp(grpc_server* server, const Address& address, const TlsFiles& tls);
 
-  std::vector<std::unique_ptr<UnixSocket>> sockets_;
+  std::vector<std::unique_ptr<sdk::UnixSocket>> sockets_;
   std::vector<std::string> addresses_;
 };
 
