@@ -1,7 +1,5 @@
 #pragma once
 
-#include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/grpcpp.h>
 #include <pm/frontend.h>
 
 #include <functional>
@@ -10,11 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "client.h"
 #include "fake_engine.h"
 
 namespace pm::frontend_contract {
-
-enum class Transport { unix_socket, tcp };
 
 // A frontend that is not the one under test, made of it: what a mutant changes between the
 // frontend and its engine, or around its start and stop. Empty functions change nothing.
@@ -25,10 +22,11 @@ struct Mutation {
   std::function<void(const std::string& socket_path)> after_stop;
 };
 
-// An instance of the plugin under test (PM_FRONTEND_PLUGIN, else frontend-grpc of this build).
+// An instance of the plugin that serves a transport, of this build.
 class Instance {
  public:
-  static Result<std::unique_ptr<Instance>> create(const std::string& config_json);
+  static Result<std::unique_ptr<Instance>> create(const std::string& config_json,
+                                                  Transport transport = Transport::tcp);
   ~Instance();
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
@@ -45,43 +43,6 @@ class Instance {
   const pm_frontend_t* frontend_ = nullptr;
 };
 
-struct UnaryReply {
-  grpc::Status status;
-  std::string bytes;
-};
-
-// A client that knows no contract: bytes out, bytes in.
-class Client {
- public:
-  explicit Client(const std::string& address,
-                  std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr);
-  UnaryReply call(const std::string& method, const std::string& request,
-                  grpc::ClientContext& context);
-  UnaryReply call(const std::string& method, const std::string& request);
-  grpc::GenericStub& stub() { return *stub_; }
-
- private:
-  std::unique_ptr<grpc::GenericStub> stub_;
-};
-
-// One streaming call, step by step; each step blocks.
-class Stream {
- public:
-  Stream(Client& client, const std::string& method);
-  ~Stream();
-  void write(const std::string& request, bool last = true);
-  bool read(std::string& reply);
-  grpc::Status finish();
-  grpc::ClientContext& context() { return context_; }
-
- private:
-  bool wait();
-  grpc::ClientContext context_;
-  grpc::CompletionQueue queue_;
-  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
-  bool finished_ = false;
-};
-
 // An engine, a frontend that serves it, and a place for its socket.
 class Bench {
  public:
@@ -95,6 +56,14 @@ class Bench {
 
   // A configuration that listens at `listen`, with more members behind it (", \"x\": 1").
   static std::string config(const std::string& listen, const std::string& more = "");
+
+  // Another instance of the same plugin.
+  Result<std::unique_ptr<Instance>> another(const std::string& listen) const {
+    return Instance::create(config(listen), transport_);
+  }
+  // A client with a connection of its own; `address` as a frontend gives it.
+  std::unique_ptr<Client> connect(const std::string& address) const;
+  std::unique_ptr<Client> connect() const { return connect(address()); }
 
   FakeEngine& engine() { return engine_; }
   Instance& frontend() { return *frontend_; }

@@ -92,13 +92,19 @@ FakeEngine::FakeEngine() {
     if (found != self.calls_.end()) found->second.credit += replies;
     self.changed_.notify_all();
   };
-  face_.session_open = [](const pm_engine_t*, const pm_principal_t*) -> std::uint64_t { return 1; };
-  face_.session_close = [](const pm_engine_t*, std::uint64_t) {};
+  face_.session_open = [](const pm_engine_t* face, const pm_principal_t* principal) {
+    return of(face).open_session(*principal);
+  };
+  face_.session_close = [](const pm_engine_t* face, std::uint64_t session) {
+    of(face).close_session(session);
+  };
   face_.get_descriptors = [](const pm_engine_t* face, std::uint64_t* length) {
     *length = of(face).descriptors_.size();
     return reinterpret_cast<const std::uint8_t*>(of(face).descriptors_.data());
   };
-  face_.get_extension = [](const pm_engine_t*, const char*) -> const void* { return nullptr; };
+  face_.get_extension = [](const pm_engine_t*, const char* id) -> const void* {
+    return std::strcmp(id, PM_ENGINE_LOCAL) == 0 ? local_face() : nullptr;
+  };
   worker_ = std::thread([this] { work(); });
 }
 
@@ -133,15 +139,20 @@ void FakeEngine::note(const pm_call_info_t& info) {
   last_call_.credit = info.credit;
   last_call_.traceparent = text_or_empty(info.traceparent);
   last_call_.uid = info.principal->uid;
+  last_call_.gid = info.principal->gid;
+  last_call_.pid = info.principal->pid;
+  last_call_.is_trusted = info.principal->is_trusted != 0;
+  last_call_.session = info.session;
   last_call_.token = text_or_empty(info.principal->token);
   last_call_.tls_subject = text_or_empty(info.principal->tls_subject);
 }
 
 void FakeEngine::finish_now(pm_on_reply_t on_reply, void* data, const std::string& method,
-                            const std::string& request) {
+                            const std::string& request, std::uint64_t session) {
   {
     const std::lock_guard lock(mutex_);
     ++counts_.done;
+    said_done(session);
     changed_.notify_all();
   }
   if (method == "/pm.fake.v1.Fake/Echo") {
@@ -161,6 +172,7 @@ std::uint64_t FakeEngine::call(const std::string& method, const std::string& req
   call.data = data;
   call.text = request;
   call.credit = info.credit;
+  call.session = info.session;
   bool known = true;
   if (method == "/pm.fake.v1.Fake/Later") {
     call.behaviour = Behaviour::later;
@@ -186,10 +198,11 @@ std::uint64_t FakeEngine::call(const std::string& method, const std::string& req
     id = ++last_id_;
     ++counts_.calls;
     note(info);
+    if (info.session != 0) ++sessions_[info.session].calls;
     if (known) calls_.emplace(id, std::move(call));
     changed_.notify_all();
   }
-  if (!known) finish_now(on_reply, data, method, request);
+  if (!known) finish_now(on_reply, data, method, request, info.session);
   return id;
 }
 
@@ -205,7 +218,7 @@ void FakeEngine::cancel(std::uint64_t id) {
 }
 
 bool FakeEngine::action_of(Call& call, Action& action, std::uint64_t now_ns) const {
-  action = {call.on_reply, call.data, call.text, PM_OK, true};
+  action = {call.on_reply, call.data, call.text, PM_OK, true, call.session};
   switch (call.behaviour) {
     case Behaviour::later: return now_ns >= call.due_ns;
     case Behaviour::stuck:
@@ -240,6 +253,7 @@ bool FakeEngine::next_action(Action& action, std::uint64_t now_ns) {
     if (action.done) {
       calls_.erase(at);
       ++counts_.done;
+      said_done(action.session);
     } else {
       ++counts_.replies;
     }

@@ -4,7 +4,7 @@
 
 #include "rules.h"
 
-// Every rule, over every transport.
+// Every rule, over every transport that it is about.
 
 namespace pm::frontend_contract {
 namespace {
@@ -24,19 +24,22 @@ std::string name_of(const testing::TestParamInfo<Parameter>& info) {
   const auto& [rule, transport] = info.param;
   const std::string number(rule.number);
   return number.substr(0, 5) + number.substr(6) + "_" + rule.name +
-         (transport == Transport::tcp ? "_over_tcp" : "_over_unix");
+         (transport == Transport::tcp     ? "_over_tcp"
+          : transport == Transport::local ? "_over_frames"
+                                          : "_over_unix");
 }
 
 std::vector<Parameter> every_rule_over_every_transport() {
   std::vector<Parameter> result;
   for (const auto& rule : rules()) {
-    result.emplace_back(rule, Transport::unix_socket);
-    if (!rule.unix_only) result.emplace_back(rule, Transport::tcp);
+    if ((rule.over & over_unix) != 0) result.emplace_back(rule, Transport::unix_socket);
+    if ((rule.over & over_tcp) != 0) result.emplace_back(rule, Transport::tcp);
+    if ((rule.over & over_local) != 0) result.emplace_back(rule, Transport::local);
   }
   return result;
 }
 
-INSTANTIATE_TEST_SUITE_P(GrpcFrontend, FrontendContract,
+INSTANTIATE_TEST_SUITE_P(Frontends, FrontendContract,
                          testing::ValuesIn(every_rule_over_every_transport()), name_of);
 
 }  // namespace

@@ -8,7 +8,7 @@ const std::vector<Rule>& rules() {
   static const std::vector<Rule> all = [] {
     std::vector<Rule> result;
     for (const auto& part : {call_rules(), stream_rules(), service_rules(), lifecycle_rules(),
-                             socket_rules(), security_rules()}) {
+                             socket_rules(), security_rules(), session_rules()}) {
       result.insert(result.end(), part.begin(), part.end());
     }
     return result;

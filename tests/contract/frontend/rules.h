@@ -7,12 +7,22 @@
 
 namespace pm::frontend_contract {
 
-// One rule that a gRPC frontend keeps. `check` says what is wrong, or nothing.
+// The transports that a rule is about.
+enum Over : unsigned {
+  over_unix = 1u << 0,   // gRPC by a Unix socket.
+  over_tcp = 1u << 1,    // gRPC by TCP.
+  over_local = 1u << 2,  // The local frontend's frames.
+  over_grpc = over_unix | over_tcp,
+  over_sockets = over_unix | over_local,
+  over_all = over_grpc | over_local,
+};
+
+// One rule that a frontend keeps. `check` says what is wrong, or nothing.
 struct Rule {
   const char* number;
   const char* name;
   std::string (*check)(Bench& bench);
-  bool unix_only;
+  unsigned over;  // Bits of Over.
 };
 
 const std::vector<Rule>& rules();
@@ -24,6 +34,7 @@ std::vector<Rule> service_rules();
 std::vector<Rule> lifecycle_rules();
 std::vector<Rule> socket_rules();
 std::vector<Rule> security_rules();
+std::vector<Rule> session_rules();
 
 // Leaves the check with what is wrong unless `condition` holds.
 #define PM_RULE(condition, ...)                                                        \

@@ -87,7 +87,7 @@ std::string status_message_and_details_are_carried(Bench& bench) {
 
 std::string deadlines_reach_the_engine_and_the_client(Bench& bench) {
   PM_RULE(bench.client().call("/pm.fake.v1.Fake/Echo", "warm").status.ok(), "the server is away");
-  grpc::ClientContext context;
+  CallContext context;
   const std::uint64_t expected = monotonic_ns() + 300'000'000;
   context.set_deadline(std::chrono::system_clock::now() + 300ms);
   const auto reply = bench.client().call("/pm.fake.v1.Fake/Never", "x", context);
@@ -99,7 +99,7 @@ std::string deadlines_reach_the_engine_and_the_client(Bench& bench) {
           "the engine saw a deadline that is off by ns " + std::to_string(off));
   PM_RULE(bench.engine().eventually([](const Counts& c) { return c.cancels == 1; }),
           "the engine was not told to cancel");
-  grpc::ClientContext without;
+  CallContext without;
   PM_RULE(bench.client().call("/pm.fake.v1.Fake/Echo", "x", without).status.ok(), "an echo failed");
   PM_RULE(bench.engine().last_call().deadline_ns == 0, "no deadline became one");
   return {};
@@ -109,7 +109,7 @@ std::string cancel_reaches_the_engine_exactly_once(Bench& bench) {
   constexpr int kCalls = 20;
   std::vector<std::thread> threads;
   std::atomic<int> cancelled{0};
-  std::vector<grpc::ClientContext> contexts(kCalls);
+  std::vector<CallContext> contexts(kCalls);
   for (auto& context : contexts) {
     threads.emplace_back([&bench, &cancelled, &context] {
       const auto reply = bench.client().call("/pm.fake.v1.Fake/Never", "x", context);
@@ -117,7 +117,7 @@ std::string cancel_reaches_the_engine_exactly_once(Bench& bench) {
     });
   }
   const bool arrived = bench.engine().eventually([](const Counts& c) { return c.calls == kCalls; });
-  for (auto& context : contexts) context.TryCancel();
+  for (auto& context : contexts) context.cancel();
   for (auto& thread : threads) thread.join();
   PM_RULE(arrived, "not all calls reached the engine");
   PM_RULE(cancelled == kCalls, "clients saw something else than CANCELLED");
@@ -138,7 +138,7 @@ std::string replies_after_the_client_left_do_no_harm(Bench& bench) {
     threads.emplace_back([&, seed] {
       std::minstd_rand random(seed + 1);
       while (next.fetch_add(1) < kCalls) {
-        grpc::ClientContext context;
+        CallContext context;
         context.set_deadline(std::chrono::system_clock::now() +
                              std::chrono::microseconds(random() % 6000));
         bench.client().call("/pm.fake.v1.Fake/Later", std::to_string(random() % 6), context);
@@ -154,10 +154,10 @@ std::string replies_after_the_client_left_do_no_harm(Bench& bench) {
 }
 
 std::string metadata_becomes_principal_and_trace(Bench& bench) {
-  grpc::ClientContext context;
+  CallContext context;
   const std::string trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-  context.AddMetadata("traceparent", trace);
-  context.AddMetadata("authorization", "Bearer s3cret token");
+  context.add_metadata("traceparent", trace);
+  context.add_metadata("authorization", "Bearer s3cret token");
   PM_RULE(bench.client().call("/pm.fake.v1.Fake/Echo", "x", context).status.ok(), "an echo failed");
   const SeenCall seen = bench.engine().last_call();
   PM_RULE(seen.traceparent == trace, seen.traceparent);
@@ -184,23 +184,23 @@ std::string too_large_requests_are_refused_alone(Bench& bench) {
 
 std::vector<Rule> call_rules() {
   return {
-      {"FRONT-01", "unary_bytes_arrive_unchanged", unary_bytes_arrive_unchanged, false},
+      {"FRONT-01", "unary_bytes_arrive_unchanged", unary_bytes_arrive_unchanged, over_all},
       {"FRONT-02", "concurrent_calls_get_their_own_replies", concurrent_calls_get_their_own_replies,
-       false},
+       over_all},
       {"FRONT-03", "unknown_methods_are_unimplemented_in_words",
-       unknown_methods_are_unimplemented_in_words, false},
+       unknown_methods_are_unimplemented_in_words, over_all},
       {"FRONT-04", "status_message_and_details_are_carried", status_message_and_details_are_carried,
-       false},
+       over_all},
       {"FRONT-05", "deadlines_reach_the_engine_and_the_client",
-       deadlines_reach_the_engine_and_the_client, false},
+       deadlines_reach_the_engine_and_the_client, over_all},
       {"FRONT-06", "cancel_reaches_the_engine_exactly_once", cancel_reaches_the_engine_exactly_once,
-       false},
+       over_all},
       {"FRONT-07", "replies_after_the_client_left_do_no_harm",
-       replies_after_the_client_left_do_no_harm, false},
+       replies_after_the_client_left_do_no_harm, over_all},
       {"FRONT-08", "metadata_becomes_principal_and_trace", metadata_becomes_principal_and_trace,
-       false},
+       over_grpc},
       {"FRONT-09", "too_large_requests_are_refused_alone", too_large_requests_are_refused_alone,
-       false},
+       over_grpc},
   };
 }
 

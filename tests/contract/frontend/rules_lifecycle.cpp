@@ -14,7 +14,7 @@ using Clock = std::chrono::steady_clock;
 std::string stop_ends_in_time_with_live_streams(Bench& bench) {
   std::vector<std::unique_ptr<Client>> idle;
   for (int i = 0; i < 5; ++i) {
-    idle.push_back(std::make_unique<Client>(bench.address()));
+    idle.push_back(bench.connect());
     PM_RULE(idle.back()->call("/pm.fake.v1.Fake/Echo", "x").status.ok(), "an echo failed");
   }
   std::vector<std::unique_ptr<Stream>> streams;
@@ -53,7 +53,7 @@ std::string drain_lets_calls_end(Bench& bench) {
   PM_RULE(arrived, "the call did not reach the engine");
   PM_RULE(reply.status.ok() && reply.bytes == "300", reply.status.error_message());
   PM_RULE(took > 150ms && took < 3s, "the drain did not wait for the call, or for more");
-  grpc::ClientContext context;
+  CallContext context;
   context.set_deadline(std::chrono::system_clock::now() + 300ms);
   PM_RULE(!bench.client().call("/pm.fake.v1.Fake/Echo", "x", context).status.ok(),
           "a drained frontend takes calls");
@@ -82,8 +82,8 @@ std::string a_stopped_frontend_starts_again(Bench& bench) {
   bench.stop();
   const Status started = bench.frontend().start(bench.engine().face());
   PM_RULE(started.ok(), started.to_string());
-  Client client(bench.address());
-  const auto reply = client.call("/pm.fake.v1.Fake/Echo", "again");
+  const auto client = bench.connect();
+  const auto reply = client->call("/pm.fake.v1.Fake/Echo", "again");
   PM_RULE(reply.bytes == "again", reply.status.error_message());
   return {};
 }
@@ -98,8 +98,8 @@ std::size_t open_descriptors() {
 
 std::string connections_leave_no_descriptors(Bench& bench) {
   const auto connect = [&bench] {
-    Client client(bench.address());
-    return client.call("/pm.fake.v1.Fake/Echo", "x").status.ok();
+    const auto client = bench.connect();
+    return client->call("/pm.fake.v1.Fake/Echo", "x").status.ok();
   };
   for (int i = 0; i < 5; ++i) PM_RULE(connect(), "an echo failed");
   const std::size_t before = open_descriptors();
@@ -118,12 +118,12 @@ std::string connections_leave_no_descriptors(Bench& bench) {
 std::vector<Rule> lifecycle_rules() {
   return {
       {"FRONT-17", "stop_ends_in_time_with_live_streams", stop_ends_in_time_with_live_streams,
-       false},
-      {"FRONT-18", "drain_lets_calls_end", drain_lets_calls_end, false},
+       over_all},
+      {"FRONT-18", "drain_lets_calls_end", drain_lets_calls_end, over_all},
       {"FRONT-19", "an_engine_that_never_says_done_cannot_hold_stop",
-       an_engine_that_never_says_done_cannot_hold_stop, false},
-      {"FRONT-20", "a_stopped_frontend_starts_again", a_stopped_frontend_starts_again, false},
-      {"FRONT-21", "connections_leave_no_descriptors", connections_leave_no_descriptors, false},
+       an_engine_that_never_says_done_cannot_hold_stop, over_all},
+      {"FRONT-20", "a_stopped_frontend_starts_again", a_stopped_frontend_starts_again, over_all},
+      {"FRONT-21", "connections_leave_no_descriptors", connections_leave_no_descriptors, over_all},
   };
 }
 

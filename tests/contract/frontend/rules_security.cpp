@@ -47,10 +47,10 @@ std::shared_ptr<grpc::ChannelCredentials> credentials(const std::string& root,
 
 grpc::Status echo_as(const std::string& address,
                      std::shared_ptr<grpc::ChannelCredentials> client_credentials) {
-  Client client(address, std::move(client_credentials));
-  grpc::ClientContext context;
+  const auto client = connect_by_grpc(address, std::move(client_credentials));
+  CallContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
-  return client.call("/pm.fake.v1.Fake/Echo", "x", context).status;
+  return client->call("/pm.fake.v1.Fake/Echo", "x", context).status;
 }
 
 std::string tls_members(const std::string& server) {
@@ -132,13 +132,14 @@ std::string unreadable_certificates_are_told_in_words(Bench& bench) {
 std::vector<Rule> security_rules() {
   return {
       {"FRONT-27", "only_clients_with_a_good_certificate_come_in",
-       only_clients_with_a_good_certificate_come_in, false},
-      {"FRONT-28", "tcp_without_protection_is_refused", tcp_without_protection_is_refused, false},
+       only_clients_with_a_good_certificate_come_in, over_grpc},
+      {"FRONT-28", "tcp_without_protection_is_refused", tcp_without_protection_is_refused,
+       over_grpc},
       {"FRONT-29", "addresses_that_make_no_sense_are_refused",
-       addresses_that_make_no_sense_are_refused, false},
-      {"FRONT-30", "a_taken_port_is_refused", a_taken_port_is_refused, false},
+       addresses_that_make_no_sense_are_refused, over_grpc},
+      {"FRONT-30", "a_taken_port_is_refused", a_taken_port_is_refused, over_grpc},
       {"FRONT-31", "unreadable_certificates_are_told_in_words",
-       unreadable_certificates_are_told_in_words, false},
+       unreadable_certificates_are_told_in_words, over_grpc},
   };
 }
 

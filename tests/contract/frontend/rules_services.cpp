@@ -135,10 +135,11 @@ std::string reflection_tells_services_and_files(Bench& bench) {
 
 std::vector<Rule> service_rules() {
   return {
-      {"FRONT-14", "health_answers_for_every_service", health_answers_for_every_service, false},
-      {"FRONT-15", "health_watchers_hear_of_the_drain", health_watchers_hear_of_the_drain, false},
+      {"FRONT-14", "health_answers_for_every_service", health_answers_for_every_service, over_grpc},
+      {"FRONT-15", "health_watchers_hear_of_the_drain", health_watchers_hear_of_the_drain,
+       over_grpc},
       {"FRONT-16", "reflection_tells_services_and_files", reflection_tells_services_and_files,
-       false},
+       over_grpc},
   };
 }
 

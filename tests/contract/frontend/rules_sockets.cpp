@@ -16,7 +16,7 @@ namespace {
 
 // Starts another frontend at `path`, which is to be stopped again at once.
 Status start_at(Bench& bench, const std::string& path) {
-  auto other = Instance::create(Bench::config("unix:" + path));
+  auto other = bench.another("unix:" + path);
   return other.ok() ? (*other)->start(bench.engine().face()) : other.status();
 }
 
@@ -33,8 +33,8 @@ std::string a_live_socket_is_left_alone(Bench& bench) {
   const Status second = start_at(bench, bench.socket_path());
   PM_RULE(second.code() == Code::unavailable, second.to_string());
   PM_RULE(second.message().find(bench.socket_path()) != std::string::npos, second.message());
-  Client client(bench.address());
-  const auto reply = client.call("/pm.fake.v1.Fake/Echo", "first");
+  const auto client = bench.connect();
+  const auto reply = client->call("/pm.fake.v1.Fake/Echo", "first");
   PM_RULE(reply.bytes == "first", "the first frontend is gone: " + reply.status.error_message());
   return {};
 }
@@ -50,12 +50,12 @@ std::string a_stale_socket_is_taken_over(Bench& bench) {
   PM_RULE(bound, "cannot make a stale socket");
   // And what a host that was killed between bind and link leaves.
   std::filesystem::create_directory(bench.directory() + "/.pm-bind-killed");
-  auto other = Instance::create(Bench::config("unix:" + path));
+  auto other = bench.another("unix:" + path);
   PM_RULE(other.ok(), other.status().to_string());
   const Status started = (*other)->start(bench.engine().face());
   PM_RULE(started.ok(), started.to_string());
-  Client client("unix:" + path);
-  const auto reply = client.call("/pm.fake.v1.Fake/Echo", "taken");
+  const auto client = bench.connect("unix:" + path);
+  const auto reply = client->call("/pm.fake.v1.Fake/Echo", "taken");
   PM_RULE(reply.bytes == "taken", reply.status.error_message());
   (*other)->stop();
   PM_RULE(!std::filesystem::exists(path), "the socket is left behind");
@@ -93,12 +93,14 @@ std::string places_that_cannot_be_are_told_in_words(Bench& bench) {
 
 std::vector<Rule> socket_rules() {
   return {
-      {"FRONT-22", "the_socket_is_for_its_owner_alone", the_socket_is_for_its_owner_alone, true},
-      {"FRONT-23", "a_live_socket_is_left_alone", a_live_socket_is_left_alone, true},
-      {"FRONT-24", "a_stale_socket_is_taken_over", a_stale_socket_is_taken_over, true},
-      {"FRONT-25", "what_is_no_socket_is_left_alone", what_is_no_socket_is_left_alone, true},
+      {"FRONT-22", "the_socket_is_for_its_owner_alone", the_socket_is_for_its_owner_alone,
+       over_sockets},
+      {"FRONT-23", "a_live_socket_is_left_alone", a_live_socket_is_left_alone, over_sockets},
+      {"FRONT-24", "a_stale_socket_is_taken_over", a_stale_socket_is_taken_over, over_sockets},
+      {"FRONT-25", "what_is_no_socket_is_left_alone", what_is_no_socket_is_left_alone,
+       over_sockets},
       {"FRONT-26", "places_that_cannot_be_are_told_in_words",
-       places_that_cannot_be_are_told_in_words, true},
+       places_that_cannot_be_are_told_in_words, over_sockets},
   };
 }
 

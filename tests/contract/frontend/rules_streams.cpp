@@ -57,7 +57,7 @@ std::string leaving_a_stream_cancels_it_once(Bench& bench) {
       stream.write("");
       std::string reply;
       for (int i = 0; i < round; ++i) PM_RULE(stream.read(reply), "the stream ended");
-      stream.context().TryCancel();
+      stream.cancel();
       const auto status = stream.finish();
       PM_RULE(status.error_code() == grpc::StatusCode::CANCELLED, status.error_message());
     }
@@ -74,8 +74,8 @@ std::string leaving_a_stream_cancels_it_once(Bench& bench) {
 
 std::string a_vanished_connection_cancels_its_streams(Bench& bench) {
   {
-    Client client(bench.address());
-    Stream stream(client, "/pm.fake.v1.Streams/Endless");
+    const auto client = bench.connect();
+    Stream stream(*client, "/pm.fake.v1.Streams/Endless");
     stream.write("");
     std::string reply;
     PM_RULE(stream.read(reply), "the stream ended");
@@ -89,12 +89,12 @@ std::string a_vanished_connection_cancels_its_streams(Bench& bench) {
 
 std::vector<Rule> stream_rules() {
   return {
-      {"FRONT-10", "stream_replies_arrive_in_order", stream_replies_arrive_in_order, false},
+      {"FRONT-10", "stream_replies_arrive_in_order", stream_replies_arrive_in_order, over_all},
       {"FRONT-11", "slow_readers_bound_what_the_engine_sends",
-       slow_readers_bound_what_the_engine_sends, false},
-      {"FRONT-12", "leaving_a_stream_cancels_it_once", leaving_a_stream_cancels_it_once, false},
+       slow_readers_bound_what_the_engine_sends, over_all},
+      {"FRONT-12", "leaving_a_stream_cancels_it_once", leaving_a_stream_cancels_it_once, over_all},
       {"FRONT-13", "a_vanished_connection_cancels_its_streams",
-       a_vanished_connection_cancels_its_streams, false},
+       a_vanished_connection_cancels_its_streams, over_all},
   };
 }
 

@@ -96,28 +96,82 @@ std::vector<Mutant> stream_and_socket_mutants() {
   return result;
 }
 
+std::vector<Mutant> session_mutants() {
+  std::vector<Mutant> result;
+  Fault fault;
+  fault.credits = 0;
+  result.push_back(faulty("passes_on_no_credit", "FRONT-32", fault));
+  fault.credits = 2;
+  result.push_back(faulty("passes_on_credit_twice", "FRONT-32", fault));
+  fault = {};
+  fault.closes = 0;
+  result.push_back(faulty("forgets_to_close_sessions", "FRONT-33", fault));
+  fault.closes = 2;
+  result.push_back(faulty("closes_sessions_twice", "FRONT-33", fault));
+  fault = {};
+  fault.cancels = 0;
+  result.push_back(faulty("leaves_calls_of_the_gone_open", "FRONT-33", fault));
+  fault = {};
+  fault.info = [](pm_call_info_t&, pm_principal_t& principal) { principal.uid = 0xffff; };
+  result.push_back(faulty("takes_one_user_for_another", "FRONT-34", fault));
+  fault = {};
+  fault.info = [](pm_call_info_t& info, pm_principal_t&) { info.session = 1; };
+  result.push_back(faulty("has_one_session_for_all", "FRONT-34", fault));
+  fault = {};
+  fault.request = [](std::string& request) {
+    if (request.starts_with("silent")) request += "!";
+  };
+  result.push_back(faulty("changes_what_needs_no_reply", "FRONT-35", fault));
+  return result;
+}
+
+// Those that the rules must catch whatever the transport is.
+bool is_for_frames_too(const Mutant& mutant) {
+  const std::string number = mutant.caught_by;
+  return number <= "FRONT-07" || number == "FRONT-12" || number == "FRONT-17" ||
+         number == "FRONT-22";
+}
+
 std::vector<Mutant> mutants() {
   auto result = call_mutants();
   for (auto& mutant : stream_and_socket_mutants()) result.push_back(std::move(mutant));
   return result;
 }
 
-class FrontendMutants : public testing::TestWithParam<Mutant> {};
+std::vector<Mutant> mutants_over_frames() {
+  auto result = session_mutants();
+  for (auto& mutant : mutants()) {
+    if (is_for_frames_too(mutant)) result.push_back(std::move(mutant));
+  }
+  return result;
+}
+
+class FrontendMutants : public testing::TestWithParam<std::tuple<Mutant, Transport>> {};
 
 TEST_P(FrontendMutants, is_caught) {
-  const Mutant& mutant = GetParam();
+  const auto& [mutant, transport] = GetParam();
   MutantEngine engine(mutant.fault);
   Mutation mutation;
   mutation.wrap_engine = [&engine](const pm_engine_t* inner) { return engine.wrap(inner); };
   mutation.after_start = mutant.after_start;
   mutation.after_stop = mutant.after_stop;
-  Bench bench(Transport::unix_socket, mutation);
+  Bench bench(transport, mutation);
   ASSERT_EQ(bench.trouble(), "");
   EXPECT_NE(rule(mutant.caught_by).check(bench), "") << "not caught by " << mutant.caught_by;
 }
 
-INSTANTIATE_TEST_SUITE_P(GrpcFrontend, FrontendMutants, testing::ValuesIn(mutants()),
-                         [](const auto& info) { return std::string(info.param.name); });
+std::string name_of(const testing::TestParamInfo<std::tuple<Mutant, Transport>>& info) {
+  return std::get<0>(info.param).name;
+}
+
+INSTANTIATE_TEST_SUITE_P(GrpcFrontend, FrontendMutants,
+                         testing::Combine(testing::ValuesIn(mutants()),
+                                          testing::Values(Transport::unix_socket)),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(LocalFrontend, FrontendMutants,
+                         testing::Combine(testing::ValuesIn(mutants_over_frames()),
+                                          testing::Values(Transport::local)),
+                         name_of);
 
 }  // namespace
 }  // namespace pm::frontend_contract

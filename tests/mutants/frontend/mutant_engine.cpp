@@ -20,8 +20,13 @@ MutantEngine::MutantEngine(Fault fault) : fault_(std::move(fault)) {
     const auto& self = of(face);
     self.inner_->credit(self.inner_, id, replies * self.fault_.credits);
   };
-  face_.session_open = [](const pm_engine_t*, const pm_principal_t*) -> std::uint64_t { return 0; };
-  face_.session_close = [](const pm_engine_t*, std::uint64_t) {};
+  face_.session_open = [](const pm_engine_t* face, const pm_principal_t* principal) {
+    return of(face).inner_->session_open(of(face).inner_, principal);
+  };
+  face_.session_close = [](const pm_engine_t* face, std::uint64_t session) {
+    const auto& self = of(face);
+    for (int i = 0; i < self.fault_.closes; ++i) self.inner_->session_close(self.inner_, session);
+  };
   face_.get_descriptors = [](const pm_engine_t* face, std::uint64_t* length) {
     return of(face).inner_->get_descriptors(of(face).inner_, length);
   };

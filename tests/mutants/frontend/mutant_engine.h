@@ -18,6 +18,7 @@ struct Fault {
   std::function<void(pm_reply_t& reply)> reply;
   int cancels = 1;            // How often the engine hears of one cancel.
   std::uint32_t credits = 1;  // What the engine gets for each reply that was written.
+  int closes = 1;             // How often the engine hears of the end of one session.
 };
 
 // An engine that passes everything on to another one, with a fault: to the rules, a frontend
