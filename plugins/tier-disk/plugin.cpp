@@ -1,5 +1,7 @@
 // The C face of the disk tier: the entry, the schema, and one function for each pointer.
 
+#include <pm/ext/draft/tier_share.h>
+
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -102,13 +104,30 @@ pm_status_t enumerate(const pm_tier_t* tier, const pm_call_context_t* context,
   return call(tier, [&](DiskTier& disk) { return disk.enumerate(context, on_object, data); });
 }
 
+pm_status_t open_object(const pm_tier_t* tier, const pm_object_id_t* object, const pm_cookie_t*,
+                        uint64_t length, bool writable, int* descriptor) {
+  *descriptor = -1;
+  return call(tier, [&](DiskTier& disk) {
+    auto opened = disk.open_object(*object, length, writable);
+    if (opened.ok()) *descriptor = opened->release();
+    return opened.status();
+  });
+}
+
+pm_status_t open_slab(const pm_tier_t* tier, uint32_t, bool, int* descriptor) {
+  *descriptor = -1;
+  return call(tier, [](DiskTier&) { return Status(Code::not_found, "this tier has no slabs"); });
+}
+
 const void* get_extension(const pm_tier_t* tier, const char* id) {
   static const pm_tier_async_t async{submit};
   static const pm_tier_enumerate_t enumeration{enumerate};
   static const pm_tier_upload_t upload{set_length};
+  static const pm_tier_share_t share{open_object, open_slab};
   const std::string_view wanted(id);
   if (wanted == PM_TIER_ENUMERATE) return &enumeration;
   if (wanted == PM_TIER_UPLOAD) return &upload;
+  if (wanted == PM_TIER_SHARE) return &share;
   if (wanted == PM_TIER_ASYNC && tier_of(tier).has_async()) return &async;
   return nullptr;
 }

@@ -88,7 +88,7 @@ pm_tier_info_t DiskTier::info() const {
   pm_tier_info_t info{};
   info.size = sizeof(info);
   info.traits = PM_TIER_KEEPS_BYTES | PM_TIER_SURVIVES_PROCESS | PM_TIER_SURVIVES_POWER |
-                PM_TIER_HOST_ADDRESSABLE | PM_TIER_PARALLEL_RANGES;
+                PM_TIER_HOST_ADDRESSABLE | PM_TIER_PARALLEL_RANGES | PM_TIER_SHARES_DESCRIPTORS;
   info.charge_granularity_bytes = block_bytes;
   info.inline_bytes_max = 0;
   info.alignment_bytes = block_bytes;

@@ -55,6 +55,8 @@ class DiskTier {
   Status remove(const pm_object_id_t& object);
   Status enumerate(const pm_call_context_t* context, pm_on_tier_object_t on_object, void* data);
   Status submit(const pm_transfer_t& transfer);
+  // share.cpp
+  Result<Descriptor> open_object(const pm_object_id_t& object, std::uint64_t length, bool writable);
 
  private:
   DiskTier(const sdk::Host& host, const Options& options, std::unique_ptr<Root> root);

@@ -1,4 +1,6 @@
 // The C ABI of tier-shm.
+#include <pm/ext/draft/tier_share.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -140,10 +142,30 @@ void visit_facts(const pm_tier_t* tier, pm_on_tier_fact_t on_fact, void* data) {
   self(tier).visit_facts(on_fact, data);
 }
 
+pm_status_t open_object(const pm_tier_t* tier, const pm_object_id_t* object,
+                        const pm_cookie_t* cookie, uint64_t length, bool writable,
+                        int* descriptor) {
+  return pm::sdk::guarded(self(tier).host(), [&] {
+    const auto opened = self(tier).open_object(*object, *cookie, length, writable);
+    *descriptor = opened.ok() ? *opened : -1;
+    return opened.status();
+  });
+}
+
+pm_status_t open_slab(const pm_tier_t* tier, uint32_t slab, bool writable, int* descriptor) {
+  return pm::sdk::guarded(self(tier).host(), [&] {
+    const auto opened = self(tier).open_slab(slab, writable);
+    *descriptor = opened.ok() ? *opened : -1;
+    return opened.status();
+  });
+}
+
 const void* get_extension(const pm_tier_t*, const char* id) {
   static constexpr pm_tier_enumerate_t enumerate_extension{enumerate};
   static constexpr pm_tier_facts_t facts_extension{visit_facts};
   if (std::strcmp(id, PM_TIER_FACTS) == 0) return &facts_extension;
+  static constexpr pm_tier_share_t share_extension{open_object, open_slab};
+  if (std::strcmp(id, PM_TIER_SHARE) == 0) return &share_extension;
   return std::strcmp(id, PM_TIER_ENUMERATE) == 0 ? &enumerate_extension : nullptr;
 }
 

@@ -107,6 +107,26 @@ Status Segments::remove(const pm_object_id_t& object) const {
   return errno_status(errno, "cannot remove segment " + name);
 }
 
+Result<int> Segments::share(const pm_object_id_t& object, std::uint64_t length,
+                            bool writable) const {
+  const std::string name = names_.segment(object);
+  auto file = ShmFile::open(name, writable ? O_RDWR : O_RDONLY);
+  if (!file.ok()) {
+    if (!writable || file.status().code() != Code::permission_denied) return file.status();
+    return Status(Code::failed_precondition, file.status().message());
+  }
+  const auto status = file->stat();
+  if (!status.ok()) return status.status();
+  if (is_sealed(*status) == writable) {
+    return Status(Code::failed_precondition,
+                  "segment " + name + (writable ? " is sealed" : " is not sealed yet"));
+  }
+  if (length_of(*status) != length) {
+    return Status(Code::data_loss, "segment " + name + expected(length_of(*status), length));
+  }
+  return file->hand_over();
+}
+
 bool Segments::holds(const pm_object_id_t& object) const {
   const std::string path = shm_directory + names_.segment(object);
   return ::faccessat(AT_FDCWD, path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;

@@ -37,6 +37,10 @@ class Segments {
   Status seal(const pm_object_id_t& object, std::uint64_t length) const;
   Status remove(const pm_object_id_t& object) const;
   bool holds(const pm_object_id_t& object) const;
+  // A descriptor for another process. FAILED_PRECONDITION: for writing it must not be sealed, for
+  // reading it must (only then nobody can make a writer's descriptor of it). DATA_LOSS: it has
+  // another length, and whoever maps it would die of SIGBUS.
+  Result<int> share(const pm_object_id_t& object, std::uint64_t length, bool writable) const;
 
   struct Found {
     pm_object_id_t object;

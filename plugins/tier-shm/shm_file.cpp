@@ -92,6 +92,12 @@ Status ShmFile::set_mode(mode_t mode) const {
   return errno_status(errno, "cannot change the mode of shared memory");
 }
 
+Result<int> ShmFile::hand_over() {
+  // open() asked for O_NONBLOCK, which io_uring takes at its word.
+  if (::fcntl(descriptor_, F_SETFL, 0) != 0) return errno_status(errno, "fcntl of shared memory");
+  return std::exchange(descriptor_, -1);
+}
+
 Result<struct stat> ShmFile::stat() const {
   struct stat status {};
   if (::fstat(descriptor_, &status) != 0) return errno_status(errno, "fstat of shared memory");

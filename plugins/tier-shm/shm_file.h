@@ -37,6 +37,8 @@ class ShmFile {
   static Result<ShmFile> create(const std::string& name, mode_t mode);
 
   int get() const { return descriptor_; }
+  // Gives the descriptor away, as other processes want it.
+  Result<int> hand_over();
   Result<struct stat> stat() const;
   Status set_mode(mode_t mode) const;
 

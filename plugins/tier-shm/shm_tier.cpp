@@ -100,7 +100,7 @@ Status ShmTier::start(const std::string& instance_id) {
     claimed_ = stem;
   }
   warn_when_the_file_system_is_smaller();
-  PM_TRY(open_slab(instance_id));
+  PM_TRY(start_slab(instance_id));
   return segments_.enumerate([this](const Segments::Found& found) {
     segment_bytes_ += round_up(found.length);
     ++segment_count_;
@@ -108,7 +108,7 @@ Status ShmTier::start(const std::string& instance_id) {
   });
 }
 
-Status ShmTier::open_slab(const std::string& instance_id) {
+Status ShmTier::start_slab(const std::string& instance_id) {
   SlabOptions slab;
   slab.name = segments_.names().slab(slab_number);
   if (options_.slab_bytes == 0) {
@@ -145,7 +145,7 @@ void ShmTier::warn_when_the_file_system_is_smaller() const {
 
 void ShmTier::info(pm_tier_info_t& info) const {
   info.traits = PM_TIER_KEEPS_BYTES | PM_TIER_SURVIVES_PROCESS | PM_TIER_HOST_ADDRESSABLE |
-                PM_TIER_PARALLEL_RANGES;
+                PM_TIER_PARALLEL_RANGES | PM_TIER_SHARES_DESCRIPTORS;
   info.charge_granularity_bytes = granule;
   info.inline_bytes_max = 1 << 20;
   info.alignment_bytes = granule;
@@ -285,6 +285,24 @@ Status ShmTier::remove(const pm_object_id_t& object, const pm_cookie_t& cookie,
   subtract(segment_bytes_, round_up(length));
   subtract(segment_count_, 1);
   return {};
+}
+
+Result<int> ShmTier::open_object(const pm_object_id_t& object, const pm_cookie_t& cookie,
+                                 std::uint64_t length, bool writable) const {
+  const auto block = block_of(cookie);
+  if (!block.ok()) return block.status();
+  if (*block) {
+    return Status(Code::failed_precondition,
+                  "the object lies in a slab, of which it cannot be shared alone");
+  }
+  return segments_.share(object, length, writable);
+}
+
+Result<int> ShmTier::open_slab(std::uint32_t slab, bool writable) const {
+  if (!slab_ || slab != slab_number) {
+    return Status(Code::not_found, "this tier has no slab " + std::to_string(slab));
+  }
+  return slab_->share(writable);
 }
 
 Status ShmTier::enumerate(pm_on_tier_object_t on_object, void* data) const {

@@ -38,6 +38,9 @@ class ShmTier {
   Status remove(const pm_object_id_t& object, const pm_cookie_t& cookie, std::uint64_t length);
   Status enumerate(pm_on_tier_object_t on_object, void* data) const;
   void visit_facts(pm_on_tier_fact_t on_fact, void* data) const;
+  Result<int> open_object(const pm_object_id_t& object, const pm_cookie_t& cookie,
+                          std::uint64_t length, bool writable) const;
+  Result<int> open_slab(std::uint32_t slab, bool writable) const;
 
   const sdk::Host& host() const { return host_; }
 
@@ -53,7 +56,7 @@ class ShmTier {
       : host_(host), options_(options), segments_(std::move(names), options.mode, options.node) {}
 
   Status start(const std::string& instance_id);
-  Status open_slab(const std::string& instance_id);
+  Status start_slab(const std::string& instance_id);
   void warn_when_the_file_system_is_smaller() const;
   Status allocate_segment(const pm_call_context_t* context, const pm_object_id_t& object,
                           std::uint64_t length, bool host_writes);

@@ -242,6 +242,20 @@ Status Slab::remove(const pm_object_id_t& object, std::uint32_t first) {
   return status;
 }
 
+Result<int> Slab::share(bool writable) const {
+  PM_TRY(check_intact());
+  auto file = ShmFile::open(options_.name, writable ? O_RDWR : O_RDONLY);
+  if (!file.ok()) return file.status();
+  const auto named = file->stat();
+  if (!named.ok()) return named.status();
+  const auto ours = file_.stat();
+  if (!ours.ok()) return ours.status();
+  if (named->st_ino != ours->st_ino || named->st_dev != ours->st_dev) {
+    return Status(Code::data_loss, "slab " + options_.name + " was replaced by somebody else");
+  }
+  return file->hand_over();
+}
+
 bool Slab::holds(const pm_object_id_t& object) const {
   const std::lock_guard lock(mutex_);
   return allocator_.find(allocator_.tag_of(object)).has_value();

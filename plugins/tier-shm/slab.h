@@ -57,6 +57,9 @@ class Slab {
 
   bool holds(const pm_object_id_t& object) const;
 
+  // A descriptor of the whole for another process. DATA_LOSS: a client resized it.
+  Result<int> share(bool writable) const;
+
   // Visits every block, sealed or not; false from `visit` ends it.
   using Visit = std::function<bool(const pm_object_id_t&, const SlabAllocator::Entry&)>;
   Status enumerate(const Visit& visit) const;

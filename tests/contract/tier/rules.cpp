@@ -13,6 +13,7 @@ unsigned offered_by(const Bench& bench) {
   if (bench.enumeration() != nullptr) offers |= needs_enumeration;
   if (bench.info().capacity_bytes != UINT64_MAX) offers |= needs_capacity;
   if (bench.has(PM_TIER_HOST_ADDRESSABLE)) offers |= needs_address;
+  if (bench.has(PM_TIER_SHARES_DESCRIPTORS)) offers |= needs_share;
   if (bench.has(PM_TIER_PARALLEL_RANGES)) offers |= needs_parallel_ranges;
   return offers;
 }
@@ -36,7 +37,7 @@ const std::vector<Rule>& tier_rules() {
   static const std::vector<Rule> all = [] {
     std::vector<Rule> rules;
     for (const auto& part : {abi_rules(), byte_rules(), object_rules(), life_rules(),
-                             location_rules(), room_rules()}) {
+                             location_rules(), room_rules(), share_rules()}) {
       rules.insert(rules.end(), part.begin(), part.end());
     }
     std::sort(rules.begin(), rules.end(),

@@ -20,6 +20,7 @@ enum Need : unsigned {
   needs_capacity = 1u << 4,         // capacity_bytes is bounded.
   needs_address = 1u << 5,          // PM_TIER_HOST_ADDRESSABLE
   needs_parallel_ranges = 1u << 6,  // PM_TIER_PARALLEL_RANGES
+  needs_share = 1u << 7,            // PM_TIER_SHARES_DESCRIPTORS
 };
 
 struct Rule {
@@ -48,5 +49,6 @@ std::vector<Rule> object_rules();
 std::vector<Rule> life_rules();
 std::vector<Rule> location_rules();
 std::vector<Rule> room_rules();
+std::vector<Rule> share_rules();
 
 }  // namespace pm::check

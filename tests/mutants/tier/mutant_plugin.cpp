@@ -76,8 +76,21 @@ pm_status_t enumerate(const pm_tier_t* tier, const pm_call_context_t*,
   return self(tier).enumerate(on_object, data);
 }
 
+pm_status_t open_object(const pm_tier_t* tier, const pm_object_id_t* object, const pm_cookie_t*,
+                        uint64_t length, bool writable, int* descriptor) {
+  return self(tier).open_object(*object, length, writable, *descriptor);
+}
+
+pm_status_t open_slab(const pm_tier_t* tier, uint32_t slab, bool, int* descriptor) {
+  return self(tier).open_slab(slab, *descriptor);
+}
+
 const void* get_extension(const pm_tier_t* tier, const char* id) {
   static constexpr pm_tier_enumerate_t extension{enumerate};
+  static constexpr pm_tier_share_t share{open_object, open_slab};
+  if (std::strcmp(id, PM_TIER_SHARE) == 0) {
+    return self(tier).breaks("trait_and_share_extension_come_together") ? nullptr : &share;
+  }
   const bool known = std::strcmp(id, PM_TIER_ENUMERATE) == 0;
   return known || self(tier).breaks("unknown_extension_is_null") ? &extension : nullptr;
 }

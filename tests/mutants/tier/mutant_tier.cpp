@@ -82,7 +82,7 @@ MutantTier::~MutantTier() {
 
 void MutantTier::info(pm_tier_info_t& info) const {
   info.traits = PM_TIER_KEEPS_BYTES | PM_TIER_SURVIVES_PROCESS | PM_TIER_HOST_ADDRESSABLE |
-                PM_TIER_PARALLEL_RANGES;
+                PM_TIER_PARALLEL_RANGES | PM_TIER_SHARES_DESCRIPTORS;
   if (breaks("keeps_nothing")) info.traits = 0;
   info.charge_granularity_bytes = breaks("info_makes_sense") ? 0 : page;
   info.alignment_bytes = 1;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <pm/ext/draft/tier_enumerate.h>
+#include <pm/ext/draft/tier_share.h>
 
 #include <atomic>
 #include <map>
@@ -35,6 +36,9 @@ class MutantTier {
                     std::uint64_t length);
   pm_status_t seal(const pm_object_id_t& object, std::uint64_t length);
   pm_status_t remove(const pm_object_id_t& object, std::uint64_t length);
+  pm_status_t open_object(const pm_object_id_t& object, std::uint64_t length, bool writable,
+                          int& descriptor) const;
+  pm_status_t open_slab(std::uint32_t slab, int& descriptor) const;
   pm_status_t enumerate(pm_on_tier_object_t on_object, void* data) const;
 
  private:
