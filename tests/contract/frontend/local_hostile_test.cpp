@@ -116,6 +116,7 @@ TEST_F(HostileClients, descriptors_from_a_client_end_the_connection_and_are_clos
   ::close(pipe_ends[0]);
 }
 
+// CONNECTION-3
 TEST_F(HostileClients, who_does_not_read_is_disconnected_while_others_go_on) {
   const auto deaf = connect();
   const std::string request(1 << 20, 'r');

@@ -38,6 +38,7 @@ std::string credit_lets_exactly_so_many_replies_come(Bench& bench) {
   return {};
 }
 
+// CONNECTION-1
 std::string sessions_close_once_and_after_their_calls(Bench& bench) {
   constexpr std::uint64_t kClients = 20;
   for (std::uint64_t i = 0; i < kClients; ++i) {
@@ -62,6 +63,7 @@ std::string sessions_close_once_and_after_their_calls(Bench& bench) {
   return {};
 }
 
+// CONNECTION-2
 std::string the_engine_knows_who_calls(Bench& bench) {
   const auto reply = bench.client().call("/pm.fake.v1.Fake/Echo", "x");
   PM_RULE(reply.status.ok(), reply.status.error_message());
