@@ -19,8 +19,9 @@
 //   4. loads the entry's word (acquire). Not open: it clears the slot and asks by a call;
 //   5. compares the id. Another one: it clears the slot and looks on.
 // From 4 until the slot is cleared the entry does not change, and the bytes that it names stay.
-// To let go it stores 0 into the slot (release), and then, if the entry's word says `is_wanted`,
-// sends a `released` frame.
+// To let go it stores 0 into the slot (release), fences (seq_cst), and then, if the entry's word
+// says `is_wanted`, sends a `released` frame. By the fence, a host that still finds the slot taken
+// has stored the word early enough to be told.
 //
 // To move or delete the bytes, the host
 //   1. stores a word without `is_open` (and with is_wanted, when somebody will wait);
@@ -88,7 +89,7 @@ constexpr std::uint32_t bucket_of(std::uint64_t id_first, std::uint32_t buckets)
 constexpr std::uint32_t chain_max = 64;
 
 constexpr std::uint32_t slots_max = 1023;
-constexpr std::uint32_t reads_max = 3071;
+constexpr std::uint32_t reads_max = 3070;
 struct alignas(4096) SessionPage {
   std::atomic<std::uint32_t> used;  // Slots from here on have never been used. Only grows.
   std::atomic<std::uint32_t> slots[slots_max];  // Number of an entry + 1; 0: free.
@@ -96,6 +97,9 @@ struct alignas(4096) SessionPage {
   // Entries that were held lately (number + 1), anywhere in it: the client overwrites, the host
   // takes what it finds and leaves 0. What is lost was a hint for evictions, nothing more.
   std::atomic<std::uint32_t> reads[reads_max];
+  // Not 0: the host has ended the session and looks at the page no more. The client asks after its
+  // step 4, so that it holds nothing new that nobody sees.
+  std::atomic<std::uint32_t> ended;
 };
 static_assert(sizeof(SessionPage) == 16384);
 

@@ -7,6 +7,7 @@
 
 #include "connection.h"
 #include "convert.h"
+#include "methods.h"
 #include "parts.h"
 #include "verify.h"
 
@@ -14,11 +15,17 @@ namespace pm::client {
 
 namespace catalog = payload::manager::catalog::v1;
 namespace runtime = payload::manager::runtime::v1;
-namespace services = payload::manager::services::v1;
-using CatalogStub = services::PayloadCatalogService::Stub;
-using DataStub = services::PayloadDataService::Stub;
-using AdminStub = services::PayloadAdminService::Stub;
 using detail::guarded;
+
+namespace {
+
+// Of the other options, a lease without a call is as good as one by a call.
+bool needs_no_host(const LeaseOptions& options) noexcept {
+  return options.min_tier == Tier::unspecified && options.duration_ms == 0 && !options.verify &&
+         options.holder.empty();
+}
+
+}  // namespace
 
 Client::Client(std::shared_ptr<detail::Connection> connection) noexcept
     : connection_(std::move(connection)) {}
@@ -59,8 +66,8 @@ Result<WritablePayload> Client::create(std::uint64_t size_bytes, CreateOptions o
     }
     // From here on the allocation is given back on every way out.
     WritablePayload payload(std::move(parts));
-    auto mapped =
-        connection_->mapper().map(payload.descriptor(), size_bytes, detail::Access::write);
+    auto mapped = connection_->map(payload.descriptor(), size_bytes, detail::Access::write,
+                                   payload.id().bytes);
     if (!mapped) return mapped.status();
     payload.parts_->mapped = *std::move(mapped);
     return payload;
@@ -68,6 +75,10 @@ Result<WritablePayload> Client::create(std::uint64_t size_bytes, CreateOptions o
 }
 
 Result<ReadLease> Client::open(const PayloadId& id, const LeaseOptions& options) noexcept {
+  if (needs_no_host(options)) {
+    detail::Hold hold;
+    if (connection_->hold(id, &hold)) return ReadLease(connection_, hold);
+  }
   return guarded([&]() -> Result<ReadLease> {
     LeaseOptions whole = options;
     whole.range_offset_bytes = whole.range_length_bytes = 0;
@@ -105,10 +116,12 @@ Result<ReadLease> Client::open_once(const PayloadId& id, const LeaseOptions& opt
   if (!granted) return granted.status();
   auto parts = std::make_unique<ReadLease::Parts>();
   parts->connection = connection_;
+  // Read after the answer: at worst it is of a later session, where a release finds nothing.
+  parts->session = connection_->session();
   parts->lease = *std::move(granted);
   ReadLease held(std::move(parts));
-  auto mapped = connection_->mapper().map(held.descriptor(), held.descriptor().size_bytes,
-                                          detail::Access::read);
+  auto mapped = connection_->map(held.descriptor(), held.descriptor().size_bytes,
+                                 detail::Access::read, held.lease().id.bytes);
   if (!mapped) return mapped.status();
   held.parts_->mapped = *std::move(mapped);
   return held;
@@ -118,7 +131,7 @@ Result<Descriptor> Client::allocate(std::uint64_t size_bytes,
                                     const CreateOptions& options) noexcept {
   return guarded([&]() -> Result<Descriptor> {
     catalog::AllocatePayloadResponse reply;
-    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::AsyncAllocatePayload,
+    PM_TRY(connection_->call(detail::method::allocate,
                              detail::allocate_request(size_bytes, options), &reply));
     return detail::descriptor_from(reply.payload_descriptor());
   });
@@ -140,8 +153,7 @@ Result<Lease> Client::lease(const PayloadId& id, const LeaseOptions& options) no
     request.set_range_length_bytes(options.range_length_bytes);
     request.set_holder(options.holder);
     runtime::AcquireReadLeaseResponse reply;
-    PM_TRY(
-        connection_->call(connection_->data(), &DataStub::AsyncAcquireReadLease, request, &reply));
+    PM_TRY(connection_->call(detail::method::lease, request, &reply));
     return detail::lease_from(reply);
   });
 }
@@ -155,8 +167,7 @@ Result<Descriptor> Client::resolve(const PayloadId& id) noexcept {
     runtime::ResolveSnapshotRequest request;
     detail::set_id(request.mutable_id(), id);
     runtime::ResolveSnapshotResponse reply;
-    PM_TRY(
-        connection_->call(connection_->data(), &DataStub::AsyncResolveSnapshot, request, &reply));
+    PM_TRY(connection_->call(detail::method::resolve, request, &reply));
     return detail::descriptor_from(reply.payload_descriptor());
   });
 }
@@ -176,7 +187,7 @@ Result<Descriptor> Client::promote(const PayloadId& id, Tier to,
     request.set_drop_source(options.drop_source);
     request.set_layout(detail::layout_to(options.layout));
     catalog::PromoteResponse reply;
-    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::AsyncPromote, request, &reply));
+    PM_TRY(connection_->call(detail::method::promote, request, &reply));
     return detail::descriptor_from(reply.payload_descriptor());
   });
 }
@@ -192,7 +203,7 @@ Result<std::vector<SpillOutcome>> Client::spill(std::span<const PayloadId> ids,
     request.set_target_tier(detail::tier_to(options.to));
     request.set_request_id(options.request_id);
     catalog::SpillResponse reply;
-    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::AsyncSpill, request, &reply));
+    PM_TRY(connection_->call(detail::method::spill, request, &reply));
     std::vector<SpillOutcome> outcomes;
     for (const auto& result : reply.results()) {
       auto outcome = detail::spill_outcome_from(result);
@@ -217,8 +228,7 @@ Result<Page> Client::list(const ListOptions& options) noexcept {
     request.set_filter(options.filter);
     request.set_order_by(options.order_by);
     catalog::ListPayloadsResponse reply;
-    PM_TRY(connection_->call(connection_->catalog(), &CatalogStub::AsyncListPayloads, request,
-                             &reply));
+    PM_TRY(connection_->call(detail::method::list, request, &reply));
     Page page;
     for (const auto& message : reply.payloads()) {
       auto summary = detail::summary_from(message);
@@ -252,10 +262,19 @@ Status Client::list_each(ListOptions options,
 Result<Stats> Client::stats() noexcept {
   return guarded([&]() -> Result<Stats> {
     payload::manager::admin::v1::StatsResponse reply;
-    PM_TRY(connection_->call(connection_->admin(), &AdminStub::AsyncStats,
-                             payload::manager::admin::v1::StatsRequest(), &reply));
+    PM_TRY(connection_->call(detail::method::stats, payload::manager::admin::v1::StatsRequest(),
+                             &reply));
     return detail::stats_from(reply);
   });
+}
+
+Result<std::string> Client::call(const std::string& method, const std::string& request) noexcept {
+  return guarded([&] { return connection_->call_raw(method, request); });
+}
+
+Status Client::stream(const std::string& method, const std::string& request,
+                      const std::function<bool(const std::string&)>& visit) noexcept {
+  return guarded([&] { return connection_->stream(method, request, visit); });
 }
 
 }  // namespace pm::client

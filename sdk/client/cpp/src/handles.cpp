@@ -1,17 +1,16 @@
-// WritablePayload and ReadLease: what is open, and how it ends.
+// WritablePayload, and the calls by which it and ReadLease end.
 
 #include <utility>
 
 #include "convert.h"
+#include "google/protobuf/empty.pb.h"
+#include "methods.h"
 #include "parts.h"
 
 namespace pm::client {
 
 namespace catalog = payload::manager::catalog::v1;
 namespace runtime = payload::manager::runtime::v1;
-namespace services = payload::manager::services::v1;
-using CatalogStub = services::PayloadCatalogService::Stub;
-using DataStub = services::PayloadDataService::Stub;
 using detail::guarded;
 
 namespace detail {
@@ -32,8 +31,7 @@ Result<Descriptor> commit(Connection& connection, const PayloadId& id, std::stri
   const bool asks = next != nullptr && grants.begin();
   if (asks) *request.mutable_next() = *next;
   catalog::CommitPayloadResponse reply;
-  const Status status =
-      connection.call(connection.catalog(), &CatalogStub::AsyncCommitPayload, request, &reply);
+  const Status status = connection.call(method::commit, request, &reply);
   if (asks) {
     auto granted = status.ok() && reply.has_next_descriptor()
                        ? descriptor_from(reply.next_descriptor())
@@ -51,8 +49,7 @@ Result<Descriptor> commit(Connection& connection, const PayloadId& id, std::stri
 Status release(Connection& connection, const LeaseId& id) {
   runtime::ReleaseLeaseRequest request;
   set_id(request.mutable_lease_id(), id);
-  google::protobuf::Empty reply;
-  return connection.call(connection.data(), &DataStub::AsyncReleaseLease, request, &reply);
+  return connection.post(method::release, request);
 }
 
 Status erase(Connection& connection, const PayloadId& id, bool force, std::string_view request_id) {
@@ -61,7 +58,7 @@ Status erase(Connection& connection, const PayloadId& id, bool force, std::strin
   request.set_force(force);
   request.set_request_id(std::string(request_id));
   google::protobuf::Empty reply;
-  return connection.call(connection.catalog(), &CatalogStub::AsyncDelete, request, &reply);
+  return connection.call(method::erase, request, &reply);
 }
 
 }  // namespace detail
@@ -118,38 +115,6 @@ Status WritablePayload::discard() noexcept {
     parts_->mapped = {};
     const Status status = detail::erase(*parts_->connection, parts_->descriptor.id, false, {});
     parts_->settled = status.ok();
-    return status;
-  });
-}
-
-ReadLease::ReadLease(std::unique_ptr<Parts> parts) noexcept : parts_(std::move(parts)) {}
-ReadLease::ReadLease(ReadLease&&) noexcept = default;
-
-ReadLease& ReadLease::operator=(ReadLease&& other) noexcept {
-  if (this != &other) {
-    static_cast<void>(release());
-    parts_ = std::move(other.parts_);
-  }
-  return *this;
-}
-
-ReadLease::~ReadLease() { static_cast<void>(release()); }
-
-const Lease& ReadLease::lease() const noexcept {
-  static const Lease none;
-  return parts_ ? parts_->lease : none;
-}
-
-std::span<const std::byte> ReadLease::bytes() const noexcept {
-  return parts_ ? parts_->mapped.bytes : std::span<std::byte>();
-}
-
-Status ReadLease::release() noexcept {
-  return guarded([&]() -> Status {
-    if (!parts_ || parts_->released) return {};
-    parts_->mapped = {};
-    const Status status = detail::release(*parts_->connection, parts_->lease.id);
-    parts_->released = status.ok();
     return status;
   });
 }

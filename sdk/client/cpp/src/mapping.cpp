@@ -6,26 +6,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <limits>
 #include <utility>
 
 namespace pm::client::detail {
 namespace {
-
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int number) noexcept : number_(number) {}
-  FileDescriptor(FileDescriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  FileDescriptor& operator=(FileDescriptor&&) = delete;
-  ~FileDescriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  int get() const noexcept { return number_; }
-
- private:
-  int number_;
-};
 
 struct Opened {
   FileDescriptor file;
@@ -54,15 +41,33 @@ Status system_error(int error, const std::string& what) {
   }
 }
 
-Result<Opened> open_checked(bool is_memory, const std::string& name, std::uint64_t end_bytes,
-                            Access access) {
+bool may_be_asked_for(int error) { return error == ENOENT || error == EACCES || error == EPERM; }
+
+// By its name, or else by a descriptor from the host, where it gives any.
+Result<FileDescriptor> open_place(bool is_memory, const std::string& name, Access access,
+                                  const Opener& opener) {
+  if (name.empty()) return opener();
   const int mode = access == Access::write ? O_RDWR : O_RDONLY;
   // O_NONBLOCK: a name that turns out to be a pipe must not hang the caller.
   FileDescriptor file(is_memory ? ::shm_open(name.c_str(), mode | O_NONBLOCK, 0)
                                 : ::open(name.c_str(), mode | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (file.get() < 0) return system_error(errno, "cannot open " + name);
+  if (file.get() >= 0) return file;
+  const int error = errno;
+  const Status failed = system_error(error, "cannot open " + name);
+  if (!opener || !may_be_asked_for(error)) return failed;
+  auto given = opener();
+  if (given.ok()) return given;
+  return Status(failed.code(),
+                failed.message() + "; the host gives no descriptor: " + given.status().to_string(),
+                failed.reason());
+}
+
+Result<Opened> open_checked(bool is_memory, const std::string& name, std::uint64_t end_bytes,
+                            Access access, const Opener& opener) {
+  auto file = open_place(is_memory, name, access, opener);
+  if (!file) return file.status();
   struct stat info {};
-  if (::fstat(file.get(), &info) != 0) return system_error(errno, "cannot stat " + name);
+  if (::fstat(file->get(), &info) != 0) return system_error(errno, "cannot stat " + name);
   if (!S_ISREG(info.st_mode)) return bad_descriptor(name + " is not a regular file");
   if (static_cast<std::uint64_t>(info.st_size) < end_bytes) {
     // Touching what lies past the end would be a SIGBUS.
@@ -71,7 +76,7 @@ Result<Opened> open_checked(bool is_memory, const std::string& name, std::uint64
                       std::to_string(end_bytes) + " are needed",
                   "TRUNCATED");
   }
-  return Opened{std::move(file), info};
+  return Opened{*std::move(file), info};
 }
 
 Result<std::shared_ptr<Mapping>> map_range(const Opened& opened, const std::string& name,
@@ -121,16 +126,24 @@ Result<MappedBytes> map_part(const Opened& opened, const std::string& name,
   return MappedBytes{*std::move(mapping), {first, size_bytes}};
 }
 
-Result<MappedBytes> map_file(const Location& location, std::uint64_t size_bytes, Access access) {
-  if (!location.name.starts_with('/') || location.name.find('\0') != std::string::npos) {
+Result<MappedBytes> map_file(const Location& location, std::uint64_t size_bytes, Access access,
+                             const Opener& opener) {
+  const bool is_nameless = location.name.empty() && opener;
+  if (!is_nameless &&
+      (!location.name.starts_with('/') || location.name.find('\0') != std::string::npos)) {
     // Relative to what? Opening it here would touch another file than the host's.
     return bad_descriptor("path '" + location.name + "' is not absolute");
   }
   const auto end = checked_end(location.offset_bytes, location.length_bytes, size_bytes);
   if (!end) return end.status();
-  auto opened = open_checked(false, location.name, *end, access);
+  auto opened = open_checked(false, location.name, *end, access, opener);
   if (!opened) return opened.status();
   return map_part(*opened, location.name, location.offset_bytes, size_bytes, access, false);
+}
+
+bool is_shm_name(const std::string& name) noexcept {
+  return name.size() >= 2 && name.size() <= NAME_MAX && name[0] == '/' &&
+         name.find('/', 1) == std::string::npos && name.find('\0') == std::string::npos;
 }
 
 bool is_slab(const Location& location, std::uint64_t end_bytes) noexcept {
@@ -144,10 +157,12 @@ bool is_slab(const Location& location, std::uint64_t end_bytes) noexcept {
 Mapping::~Mapping() { ::munmap(base_, length_bytes_); }
 
 Result<MappedBytes> Mapper::map(const Descriptor& descriptor, std::uint64_t size_bytes,
-                                Access access) {
+                                Access access, const Opener& opener) {
   const Location& location = descriptor.location;
-  if (location.kind == LocationKind::memory) return map_memory(location, size_bytes, access);
-  if (location.kind == LocationKind::file) return map_file(location, size_bytes, access);
+  if (location.kind == LocationKind::memory) {
+    return map_memory(location, size_bytes, access, opener);
+  }
+  if (location.kind == LocationKind::file) return map_file(location, size_bytes, access, opener);
   return Status(Code::unimplemented,
                 "a payload on tier " + tier_name(descriptor.tier) +
                     " has no memory or file to map; use its descriptor",
@@ -155,10 +170,10 @@ Result<MappedBytes> Mapper::map(const Descriptor& descriptor, std::uint64_t size
 }
 
 Result<MappedBytes> Mapper::map_memory(const Location& location, std::uint64_t size_bytes,
-                                       Access access) {
+                                       Access access, const Opener& opener) {
   const std::string& name = location.name;
-  if (name.size() < 2 || name.size() > NAME_MAX || name[0] != '/' ||
-      name.find('/', 1) != std::string::npos || name.find('\0') != std::string::npos) {
+  const bool is_nameless = name.empty() && opener;
+  if (!is_nameless && !is_shm_name(name)) {
     return bad_descriptor("'" + name + "' is not a name for shm_open");
   }
   const auto end = checked_end(location.offset_bytes, location.length_bytes, size_bytes);
@@ -169,7 +184,7 @@ Result<MappedBytes> Mapper::map_memory(const Location& location, std::uint64_t s
                           std::to_string(location.mapping_bytes) + " bytes");
   }
   const std::uint64_t needed = slab ? location.mapping_bytes : *end;
-  auto opened = open_checked(true, name, needed, access);
+  auto opened = open_checked(true, name, needed, access, opener);
   if (!opened) return opened.status();
   // The host has taken the room already: populating makes no pages, it saves a fault for each.
   if (!slab) return map_part(*opened, name, location.offset_bytes, size_bytes, access, true);

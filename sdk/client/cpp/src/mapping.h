@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -11,6 +12,7 @@
 #include <string>
 #include <tuple>
 
+#include "file_descriptor.h"
 #include "pm/client/client.h"
 
 // From what the server says about a place to bytes in this process. Nothing is believed that can
@@ -51,14 +53,19 @@ struct MappedBytes {
   std::span<std::byte> bytes;
 };
 
+// Asks the host for a descriptor of what has no name, or none that this process may use.
+using Opener = std::function<Result<FileDescriptor>()>;
+
 // Maps payloads; a slab once for each kind of access. [thread-safe]
 class Mapper {
  public:
   // Maps `size_bytes` of the place that `descriptor` names.
-  Result<MappedBytes> map(const Descriptor& descriptor, std::uint64_t size_bytes, Access access);
+  Result<MappedBytes> map(const Descriptor& descriptor, std::uint64_t size_bytes, Access access,
+                          const Opener& opener = {});
 
  private:
-  Result<MappedBytes> map_memory(const Location& location, std::uint64_t size_bytes, Access access);
+  Result<MappedBytes> map_memory(const Location& location, std::uint64_t size_bytes, Access access,
+                                 const Opener& opener);
 
   using SlabKey = std::tuple<std::string, std::uint64_t, Access>;
   std::mutex mutex_;

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "connection.h"
+#include "payload/manager/catalog/v1/catalog.pb.h"
 
 // What WritablePayload and ReadLease are made of, and the calls that they share with Client.
 
@@ -31,6 +32,7 @@ struct WritablePayload::Parts {
 
 struct ReadLease::Parts {
   std::shared_ptr<detail::Connection> connection;
+  std::uint64_t session = 0;  // Of the connection when the lease was granted.
   Lease lease;
   detail::MappedBytes mapped;
   bool released = false;

@@ -4,7 +4,10 @@
 #include <string>
 
 #include "convert.h"
+#include "methods.h"
+#include "payload/manager/admin/v1/scrub.pb.h"
 #include "sdk/checksum/hasher.h"
+#include "status.h"
 
 namespace pm::client::detail {
 
@@ -23,12 +26,10 @@ Status verify(const Checksum& checksum, std::span<const std::byte> bytes) {
 }
 
 Status check_copies(Connection& connection, const PayloadId& id) {
-  namespace services = payload::manager::services::v1;
   payload::manager::admin::v1::ScrubRequest request;
   set_id(request.add_ids(), id);
   payload::manager::admin::v1::ScrubResponse reply;
-  PM_TRY(connection.call(connection.admin(), &services::PayloadAdminService::Stub::AsyncScrub,
-                         request, &reply));
+  PM_TRY(connection.call(method::scrub, request, &reply));
   if (reply.results_size() != 1) return {Code::internal, "the server answered no outcome"};
   return status_from(reply.results(0).error());
 }

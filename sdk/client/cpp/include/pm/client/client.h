@@ -25,6 +25,8 @@
 //   NOT_REACHABLE    the bytes are not on this machine, or not for this user
 //   NOT_MAPPABLE     the payload's tier has no memory or file to map (UNIMPLEMENTED)
 //   FORKED           the Client was made by the parent of this process (FAILED_PRECONDITION)
+//   BAD_FRAME        what answers at a local socket does not keep to its protocol (UNAVAILABLE)
+//   VERSION_MISMATCH it speaks another version of it (FAILED_PRECONDITION)
 //
 // A Client may be used from any number of threads at once. A WritablePayload or ReadLease belongs
 // to one thread at a time; both keep the connection alive, also after their Client is gone.
@@ -35,6 +37,13 @@
 // that it calls on them is refused as FORKED, and dropping them there unmaps the bytes and ends
 // neither lease nor allocation. gRPC does not outlive fork(2): a child that wants a Client of its
 // own must call exec(2) first; others should leave by _exit(2).
+//
+// On a local socket ("local:/path", see Client::connect) the connection is a session: when the
+// Client and all that it handed out are gone, or the process has ended, the host takes back at once
+// what is left, leases and uncommitted allocations, also under a child that it forked. A connection
+// that breaks ends its session, too. The next call makes a new one; leases and allocations of the
+// old one are void, and their bytes are to be read no more: a host that died and has started again
+// leaves them alone for its recovery.quarantine_ms.
 
 namespace pm::client {
 
@@ -43,7 +52,7 @@ namespace detail {
 Result<std::array<std::uint8_t, 16>> parse_uuid(std::string_view text);
 std::string format_uuid(const std::array<std::uint8_t, 16>& bytes);
 class Connection;
-class Mapping;
+class DirectoryReader;
 }  // namespace detail
 
 // Sixteen bytes; as text a UUID in lower case (RFC 4122).
@@ -272,7 +281,26 @@ struct ConnectOptions {
   std::string tls_ca_file{};
   std::string tls_certificate_file{};
   std::string tls_key_file{};
+  // On a local socket, where the host trusts this user: open() leases what lies in shared slabs by
+  // a note in memory that the host watches, without a call. False: always by a call.
+  bool direct = true;
 };
+
+namespace detail {
+// What a lease without a call holds.
+struct Hold {
+  DirectoryReader* reader = nullptr;  // Null: nothing. Lives as long as its Connection.
+  const std::byte* bytes = nullptr;
+  std::uint64_t length_bytes = 0;
+  std::uint64_t offset_bytes = 0;  // In the slab.
+  std::uint64_t version = 0;
+  PayloadId id;
+  std::uint32_t entry = 0;
+  std::uint32_t slot = 0;
+  std::uint32_t slab = 0;
+  std::uint32_t tier = 0;
+};
+}  // namespace detail
 
 // An allocation that nobody can read yet, mapped for writing. Unless commit() succeeds, dropping
 // it deletes the allocation.
@@ -305,6 +333,10 @@ class WritablePayload {
 };
 
 // A payload held in place and mapped for reading. Dropping it ends the lease.
+//
+// A lease without a call (is_direct) has an id of zeros and does not expire: it runs until it is
+// released or its session ends. Its descriptor says id, size, tier, version and place; the state
+// is active, and what is not listed here is absent.
 class ReadLease {
  public:
   ReadLease(ReadLease&&) noexcept;
@@ -313,6 +345,9 @@ class ReadLease {
 
   const Lease& lease() const noexcept;
   const Descriptor& descriptor() const noexcept { return lease().descriptor; }
+
+  // Whether it was had without a call.
+  bool is_direct() const noexcept { return hold_.reader != nullptr; }
 
   // The payload's bytes: valid until release(), and meaningful until the lease expires (a block
   // of a slab may then be used again). Empty after release().
@@ -325,14 +360,19 @@ class ReadLease {
   friend class Client;
   struct Parts;
   explicit ReadLease(std::unique_ptr<Parts> parts) noexcept;
-  std::unique_ptr<Parts> parts_;
+  ReadLease(std::shared_ptr<detail::Connection> connection, const detail::Hold& hold) noexcept;
+  Status release_hold() noexcept;
+  std::shared_ptr<detail::Connection> connection_;  // Of a direct one.
+  detail::Hold hold_;
+  mutable std::unique_ptr<Parts> parts_;  // Of a direct one: made when somebody asks for lease().
 };
 
 class Client {
  public:
-  // `address`: "unix:/path/to.sock" or "host:port"; empty: $PM_ADDRESS, or else
+  // `address`: "local:/path/to.sock", the socket of a local frontend on this machine; or, for gRPC,
+  // "unix:/path/to.sock" or "host:port". Empty: $PM_ADDRESS, or else
   // payload-manager/payload-manager.sock below $XDG_RUNTIME_DIR where there is one, or else below
-  // /run. Checks the options and reads the TLS files;
+  // /run, by gRPC. Checks the options and reads the TLS files;
   // the connection itself is made by the first call, and again after it broke.
   static Result<Client> connect(std::string address = {}, ConnectOptions options = {}) noexcept;
 
