@@ -19,8 +19,8 @@ using test::FakeDirectory;
 using test::FakeHost;
 using test::id_of;
 
-constexpr std::uint32_t entries = 16;
-constexpr std::uint64_t size = 1024;
+constexpr std::uint32_t entries = 4;
+constexpr std::uint64_t size = 64;
 constexpr std::chrono::milliseconds duration(1000);
 
 // Payload n is full of its number, in words of eight bytes.

@@ -162,6 +162,28 @@ TEST(local, a_call_without_an_answer_costs_the_deadline_and_is_cancelled) {
   EXPECT_EQ(host.connections(), 1);
 }
 
+TEST(local, a_host_that_reads_nothing_costs_the_deadline_and_no_more) {
+  std::atomic<bool> stop{false};
+  FakeHost host({.connect = [&](Peer& peer) {
+    peer.say_hello();
+    while (!stop) ::usleep(1000);
+  }});
+  Client client = connect(host, {.deadline_ms = 300, .direct = false});
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<std::thread> threads;
+  std::atomic<int> failed{0};
+  for (int thread = 0; thread < 3; ++thread) {
+    threads.emplace_back([&] {
+      const Code code = client.call(echo, std::string(10'000'000, 'x')).status().code();
+      if (code == Code::deadline_exceeded || code == Code::unavailable) ++failed;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(failed, 3);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  stop = true;
+}
+
 TEST(local, deadlines_of_waiting_threads_do_not_depend_on_who_reads) {
   FakeHost host({.call = [](auto&, auto&, auto&, auto&) { return true; }});
   Client patient = connect(host, {.deadline_ms = 300});

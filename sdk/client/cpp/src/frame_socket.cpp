@@ -93,7 +93,12 @@ FrameSocket::Sent FrameSocket::send(FrameHeader header, std::string_view first,
                     {const_cast<char*>(second.data()), second.size()}};
   std::size_t left = sizeof header + header.body_bytes;
   bool has_begun = false;
-  const std::lock_guard lock(send_mutex_);
+  std::unique_lock lock(send_mutex_, std::defer_lock);
+  if (deadline == Deadline::max()) {
+    lock.lock();
+  } else if (!lock.try_lock_until(deadline)) {
+    return Sent::late;
+  }
   while (left != 0) {
     const ssize_t sent = send_parts(socket_.get(), parts, 3);
     if (sent > 0) {

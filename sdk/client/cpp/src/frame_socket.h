@@ -62,7 +62,7 @@ class FrameSocket {
 
   const FileDescriptor socket_;
   const ClosedInChildren closed_in_children_;
-  std::mutex send_mutex_;
+  std::timed_mutex send_mutex_;
   // Of the one who receives: bytes from begin_ to end_ are not yet taken.
   std::vector<char> buffer_;
   std::size_t begin_ = 0;

@@ -19,9 +19,11 @@ using local::FrameKind;
 constexpr std::uint32_t spin_us_max = 1000;
 constexpr std::uint32_t stream_window = 32;
 constexpr std::int64_t look_interval_ns = 20'000'000;
+constexpr std::chrono::milliseconds cancel_time(10);
 // What is sent or asked without a caller's deadline.
 constexpr std::chrono::seconds short_time(1);
 
+Status broke() { return {Code::unavailable, "the connection to the host broke"}; }
 Status late() { return {Code::deadline_exceeded, "the host did not answer in time"}; }
 Status misspoken(const std::string& what) {
   return {Code::unavailable, "the host's frames break the rules: " + what, "BAD_FRAME"};
@@ -83,7 +85,7 @@ class LocalSession::Registration {
       FrameHeader header = header_of(FrameKind::cancel);
       header.call = number_;
       // It saves the host some work; who cannot send it now does without.
-      static_cast<void>(session_.send(header, {}, {}, Clock::now()));
+      static_cast<void>(session_.send(header, {}, {}, Clock::now() + cancel_time));
     }
   }
   Registration(const Registration&) = delete;
@@ -152,7 +154,7 @@ std::optional<Status> LocalSession::post(const std::string& method, const std::s
     case FrameSocket::Sent::nothing: return std::nullopt;
     case FrameSocket::Sent::part: break;
   }
-  return Status(Code::unavailable, "the connection to the host broke");
+  return Clock::now() >= deadline ? late() : broke();
 }
 
 std::optional<Status> LocalSession::stream(const std::string& method, const std::string& request,
@@ -194,7 +196,7 @@ Result<std::vector<FileDescriptor>> LocalSession::ask(FrameHeader header, std::s
                                                       FrameKind answer, Deadline deadline) {
   Registration own(*this, answer);
   const auto begun = begin(own, header, body, {}, deadline);
-  if (!begun) return Status(Code::unavailable, "the connection to the host broke");
+  if (!begun) return broke();
   if (!begun->ok()) return *begun;
   if (Status status = wait(own.call, deadline); !status.ok()) return status;
   if (!own.call.status.ok()) return own.call.status;
@@ -244,7 +246,7 @@ FrameSocket::Sent LocalSession::send(const FrameHeader& header, std::string_view
                                 : socket_->send(header, first, second, deadline,
                                                 [this] { return read_if_nobody_does(); });
   if (sent == FrameSocket::Sent::nothing || sent == FrameSocket::Sent::part) {
-    fail({Code::unavailable, "the connection to the host broke"});
+    fail(broke());
   }
   return sent;
 }
@@ -259,7 +261,7 @@ std::optional<Status> LocalSession::begin(Registration& own, FrameHeader header,
     case FrameSocket::Sent::nothing: return std::nullopt;
     case FrameSocket::Sent::part: break;
   }
-  return Status(Code::unavailable, "the connection to the host broke");
+  return Clock::now() >= deadline ? late() : broke();
 }
 
 Status LocalSession::wait(Call& call, Deadline deadline) {
