@@ -115,6 +115,7 @@ void Directory::detach(std::uint64_t session) {
                                   [&](const auto& known) { return known->id == session; });
   if (found == sessions_.end()) return;
   gone = std::move(*found);
+  gone->page()->ended.store(1, std::memory_order_release);
   sessions_.erase(found);
   if (sessions_.empty()) has_room_.store(false);
   is_nudged_ = true;

@@ -131,6 +131,7 @@ TEST(directory, forgets_what_a_session_held_when_it_ends) {
   kept.directory.close(10);
   kept.directory.detach(1);
   EXPECT_EQ(kept.wait_for<catalog::Unheld>(1).size(), 1u);
+  EXPECT_NE(first.page().ended.load(), 0u);
 }
 
 // HOLD-3
