@@ -15,6 +15,8 @@ packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
   # what the tests run
   python3 sqlite3 openssl e2fsprogs mount faketime spin
+  # what `make perf` compares with
+  redis-server memcached
 )
 
 missing=()

@@ -89,8 +89,13 @@ void HostProcess::write_config() const {
   out << "[[tier]]\nname = \"void\"\nplugin = \"org.payload-manager.tier-void\"\n"
       << "number = 5\nrank = 50\n[[frontend]]\nname = \"grpc\"\n"
       << "plugin = \"org.payload-manager.frontend-grpc\"\n[frontend.config]\nlisten = [\""
-      << address() << "\"]\n"
-      << options_.more;
+      << address() << "\"]\n";
+  if (options_.local_socket) {
+    out << "[[frontend]]\nname = \"local\"\n"
+        << "plugin = \"org.payload-manager.frontend-local\"\n[frontend.config]\n"
+        << "listen = \"unix:" << local_socket().string() << "\"\nconnections_max = 4096\n";
+  }
+  out << options_.more;
   if (!out.flush()) throw std::runtime_error("cannot write " + config_file().string());
 }
 

@@ -41,6 +41,7 @@ struct HostOptions {
   std::string tier_keys;         // Of [[tier]] shm and disk, before their configuration.
   std::string disk_keys;         // And of [[tier]] disk, before its configuration.
   std::string more;              // More sections.
+  bool local_socket = false;     // A frontend for clients of this machine besides gRPC's.
   std::string plugin_directory;  // One more, besides the ones of the build.
   // The tier stands behind tier-fault, the repository behind repository-fault; each reads what its
   // set_..._faults() wrote.
@@ -102,6 +103,8 @@ class HostProcess {
   std::filesystem::path socket() const { return directory_ / "run/pm.sock"; }
   std::filesystem::path config_file() const { return directory_ / "host.toml"; }
   std::string address() const { return "unix:" + socket().string(); }
+  std::filesystem::path local_socket() const { return directory_ / "run/local.sock"; }
+  std::string local_address() const { return "local:" + local_socket().string(); }
   HostOptions& options() { return options_; }
   const HostOptions& options() const { return options_; }
   void write_config() const;

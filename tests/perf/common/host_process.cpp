@@ -93,7 +93,10 @@ void HostProcess::write_config(const HostSetup& setup) const {
       << "\n[[tier]]\nname = \"disk\"\nplugin = \"org.payload-manager.tier-disk\"\nnumber = 3\n"
       << "rank = 30\n[tier.config]\nroot = \"${state_directory}/payloads\"\n"
       << "\n[[frontend]]\nname = \"grpc\"\nplugin = \"org.payload-manager.frontend-grpc\"\n"
-      << "[frontend.config]\nlisten = [\"" << address_ << "\"]\n";
+      << "[frontend.config]\nlisten = [\"" << address_ << "\"]\n"
+      << "\n[[frontend]]\nname = \"local\"\nplugin = \"org.payload-manager.frontend-local\"\n"
+      << "[frontend.config]\nlisten = \"unix:" << directory_ / "run/local.sock"
+      << "\"\n";
   out.close();
   must(out.good(), "cannot write the host's configuration");
 }
@@ -103,7 +106,10 @@ void HostProcess::wait_until_ready() const {
   while (now_seconds() < deadline) {
     const bool ended = waitpid(pid_, nullptr, WNOHANG) != 0;
     must(!ended, "the host did not start: " + contents(directory_ / "host.log"));
-    if (accepts_connections(address_.substr(std::strlen("unix:")))) return;
+    if (accepts_connections(address_.substr(std::strlen("unix:"))) &&
+        accepts_connections(directory_ / "run/local.sock")) {
+      return;
+    }
     usleep(10'000);
   }
   throw Failure("the host is not ready after a minute: " + contents(directory_ / "host.log"));

@@ -17,7 +17,8 @@ struct HostSetup {
   unsigned high_watermark_percent = 100;  // Of shm; the low one is 5 less. 100: it may fill up.
 };
 
-// A pm-host of its own: SQLite or memory, shm, disk, gRPC on a Unix socket. Ended with its owner.
+// A pm-host of its own: SQLite or memory, shm, disk, gRPC and frames on Unix sockets. Ended with
+// its owner.
 class HostProcess {
  public:
   // Returns when it answers. Throws Failure.
@@ -31,6 +32,8 @@ class HostProcess {
   double restart(bool by_kill);
 
   const std::string& address() const { return address_; }
+  // Of the local frontend, which the host has, too.
+  std::string local_address() const { return "local:" + directory_ / "run/local.sock"; }
   // A directory on the file system that the disk tier is on.
   std::string directory() const { return directory_.path(); }
   // VmRSS without RssShmem (proc(5)): the payloads' own shared memory is not what is asked.

@@ -2,7 +2,6 @@
 // equal blocks of shared memory that have been touched before. The client puts one after the other
 // and says so (CreateOptions::ahead), and stays awake for its answers (ConnectOptions::spin_us).
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -12,31 +11,10 @@
 #include "host_process.h"
 #include "pm/client/client.h"
 #include "report.h"
+#include "touched_memory.h"
 
 namespace pm::perf {
 namespace {
-
-// Shared memory of this process, mapped and faulted in.
-class SharedMemory {
- public:
-  explicit SharedMemory(std::size_t bytes) : bytes_(bytes) {
-    const int fd = memfd_create("pm-perf-put", MFD_CLOEXEC);
-    must(fd >= 0 && ftruncate(fd, static_cast<off_t>(bytes)) == 0, "no shared memory");
-    base_ = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
-    close(fd);
-    must(base_ != MAP_FAILED, "cannot map shared memory");
-    std::memset(base_, 1, bytes);
-  }
-  ~SharedMemory() { munmap(base_, bytes_); }
-  SharedMemory(const SharedMemory&) = delete;
-  SharedMemory& operator=(const SharedMemory&) = delete;
-
-  std::byte* at(std::size_t offset) const { return static_cast<std::byte*>(base_) + offset; }
-
- private:
-  const std::size_t bytes_;
-  void* base_;
-};
 
 // The payloads that are there: as many as the slab has blocks, less the one to come and the one
 // granted ahead.
@@ -84,15 +62,29 @@ class Putter {
   std::deque<client::PayloadId> payloads_;
 };
 
-void measure(const std::string& name, std::size_t bytes, std::size_t blocks, int puts, double aim) {
+// What is measured, and beside what.
+struct Case {
+  std::string name;
+  std::size_t bytes = 0;
+  std::size_t blocks = 0;            // Of ours, one after the other.
+  std::size_t reference_blocks = 0;  // Of memcpy's.
+  int puts = 0;
+  double aim = 0;
+  bool local = true;  // By the local socket, else by gRPC.
+};
+
+void measure(const Case& what) {
+  const std::size_t bytes = what.bytes;
+  const std::size_t blocks = what.blocks;
   HostSetup setup;
   setup.slab_bytes = bytes * blocks;
   setup.shm_capacity_bytes = setup.slab_bytes;
   const HostProcess host(setup);
-  auto client =
-      must(client::Client::connect(host.address(), {.spin_us = Putter::spin_us}), "connect");
+  auto client = must(client::Client::connect(what.local ? host.local_address() : host.address(),
+                                             {.spin_us = Putter::spin_us}),
+                     "connect");
   const std::vector<std::byte> source(bytes, std::byte{42});
-  const SharedMemory memory(bytes * blocks);
+  const TouchedMemory memory(bytes * what.reference_blocks);
   Putter putter(client, blocks);
   // The first ones map the slab.
   for (std::size_t block = 0; block < blocks; ++block) putter.put(source);
@@ -102,21 +94,24 @@ void measure(const std::string& name, std::size_t bytes, std::size_t blocks, int
       rounds(),
       [&] {
         std::vector<double> seconds;
-        for (int i = 0; i < puts; ++i) seconds.push_back(putter.put(source));
+        for (int i = 0; i < what.puts; ++i) seconds.push_back(putter.put(source));
         return static_cast<double>(bytes) / median(seconds) / (1 << 20);
       },
       [&] {
         std::vector<double> seconds;
-        for (int i = 0; i < puts; ++i) {
+        for (int i = 0; i < what.puts; ++i) {
           const double start = now_seconds();
           std::memcpy(memory.at(next * bytes), source.data(), bytes);
           seconds.push_back(now_seconds() - start);
-          next = (next + 1) % blocks;
+          next = (next + 1) % what.reference_blocks;
         }
         return static_cast<double>(bytes) / median(seconds) / (1 << 20);
       });
   putter.drop_all();
-  print(taken.figure(name, "MiB/s", "memcpy into touched shared memory", {Aim::at_least, aim}));
+  const bool is_hot = what.reference_blocks == 1;
+  print(taken.figure(what.name, "MiB/s",
+                     is_hot ? "memcpy into one hot block" : "memcpy into touched shared memory",
+                     {Aim::at_least, what.aim}));
 }
 
 }  // namespace
@@ -127,7 +122,15 @@ int main() {
   return main_of("perf_put", [] {
     // Both rotate over 256 MiB, more than a cache holds.
     constexpr std::size_t mib = 1 << 20;
-    measure("put_slab_64MiB", 64 * mib, 4, quick() ? 5 : 16, 0.9);
-    measure("put_slab_1MiB", mib, 256, quick() ? 200 : 600, 0.25);
+    const int many = quick() ? 200 : 600;
+    const int few = quick() ? 5 : 16;
+    measure({"put_slab_64MiB", 64 * mib, 4, 4, few, 0.9, false});
+    measure({"put_slab_1MiB", mib, 256, 256, many, 0.25, false});
+    measure({"put_local_64KiB", mib / 16, 4'096, 4'096, many, 0, true});
+    measure({"put_local_1MiB", mib, 256, 256, many, 0.9, true});
+    // A slab gives the block again that was freed last.
+    measure({"put_local_1MiB_hot", mib, 4, 1, many, 0.5, true});
+    measure({"put_local_64MiB", 64 * mib, 4, 4, few, 0.9, true});
+    measure({"put_local_1GiB", 1'024 * mib, 2, 2, 3, 0.9, true});
   });
 }

@@ -161,7 +161,7 @@ class NumaLocal : public Places {
     request.set_size_bytes(100);
     request.set_preferred_tier(core::TIER_RAM);
     const std::string bytes = request.SerializeAsString();
-    const pm_principal_t principal{sizeof principal, 1000, 1000, pid, nullptr, nullptr};
+    const pm_principal_t principal{sizeof principal, 1000, 1000, pid, nullptr, nullptr, 0, 0};
     const pm_call_info_t info{sizeof info, 0, &principal, 0, 0, nullptr};
     struct Answer {
       std::string bytes;
