@@ -39,7 +39,11 @@ Result<std::unique_ptr<Instance>> Instance::create(const std::string& config_jso
                      [](const pm_host_t* host, const char* message) {
                        static_cast<Instance*>(host->host_data)->error_ = message;
                      },
-                     [](const pm_host_t*, std::int32_t, const char*) {}};
+                     [](const pm_host_t* host, std::int32_t level, const char*) {
+                       if (level == PM_LOG_WARN) {
+                         ++static_cast<Instance*>(host->host_data)->warnings_;
+                       }
+                     }};
   const auto* entry = load_plugin(transport);
   if (entry == nullptr) return Status(Code::internal, "the plugin does not load");
   instance->frontend_ =

@@ -2,6 +2,7 @@
 
 #include <pm/frontend.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <pm/cpp/result.hpp>
@@ -34,12 +35,14 @@ class Instance {
   Status start(const pm_engine_t* engine);
   void drain(std::chrono::milliseconds after);
   void stop();
-  std::string address() const;  // The first.
+  std::string address() const;                       // The first.
+  int warnings() const { return warnings_.load(); }  // That it has logged.
 
  private:
   Instance() = default;
   pm_host_t host_{};
   std::string error_;
+  std::atomic<int> warnings_{0};
   const pm_frontend_t* frontend_ = nullptr;
 };
 

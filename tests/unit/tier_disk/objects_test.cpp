@@ -26,7 +26,8 @@ struct DiskObjects : testing::Test {
 TEST_F(DiskObjects, says_what_it_promises) {
   const pm_tier_info_t info = tier.info();
   EXPECT_EQ(info.traits, PM_TIER_KEEPS_BYTES | PM_TIER_SURVIVES_PROCESS | PM_TIER_SURVIVES_POWER |
-                             PM_TIER_HOST_ADDRESSABLE | PM_TIER_PARALLEL_RANGES);
+                             PM_TIER_HOST_ADDRESSABLE | PM_TIER_PARALLEL_RANGES |
+                             PM_TIER_SHARES_DESCRIPTORS);
   EXPECT_EQ(info.capacity_bytes, UINT64_MAX);
   EXPECT_EQ(info.charge_granularity_bytes, 4096u);
   EXPECT_EQ(info.alignment_bytes, 4096u);

@@ -87,7 +87,7 @@ inline void remove_leftovers(const std::string& parent) {
   if (directory == nullptr) return;
   while (const dirent* entry = readdir(directory)) {
     const std::string name = entry->d_name;
-    if (!name.starts_with(kPrivatePrefix)) continue;
+    if (name.rfind(kPrivatePrefix, 0) != 0) continue;
     unlink((parent + "/" + name + "/s").c_str());
     rmdir((parent + "/" + name).c_str());
   }
