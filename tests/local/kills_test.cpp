@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <random>
 #include <thread>
 
@@ -86,7 +87,7 @@ class LocalKills : public testing::Test {
       std::uint64_t number = 0;
       std::memcpy(&number, lease->bytes().data(), sizeof number);
       EXPECT_TRUE(has(lease->bytes(), number));
-      lease->release();
+      EXPECT_TRUE(lease->release().ok());
       if (std::find(shared_.begin(), shared_.end(), one.id) != shared_.end()) continue;
       EXPECT_TRUE(client_->erase(one.id).ok());
     }

@@ -69,7 +69,7 @@ TEST_F(Local, a_client_that_dies_gives_back_everything_at_once) {
   client::Client watcher = host_.client();
   client::Client owner = connect(host_);
   const client::PayloadId id = put(owner, 7, 100'000);
-  open_direct(owner, id).release();
+  EXPECT_TRUE(open_direct(owner, id).release().ok());
   int ready[2];
   ASSERT_EQ(::pipe(ready), 0);
   const pid_t child = in_child([&] {
@@ -144,7 +144,7 @@ TEST_F(Local, leases_without_a_call_count_as_uses_for_evictions) {
   std::vector<client::PayloadId> others;
   for (std::uint64_t n = 2; n <= 7; ++n) others.push_back(put(client, n, 8 << 20));
   for (int n = 0; n < 20; ++n) {
-    open_direct(client, first).release();
+    EXPECT_TRUE(open_direct(client, first).release().ok());
     ::usleep(5'000);
   }
   for (std::uint64_t n = 8; n <= 12; ++n) others.push_back(put(client, n, 8 << 20));

@@ -34,7 +34,7 @@ class LocalSteps : public testing::Test {
     {
       auto lease = client.open(id);
       if (!lease || lease->bytes()[0] == std::byte{0xff}) return 2;
-      lease->release();
+      if (!lease->release().ok()) return 3;
     }
     ::raise(SIGSTOP);
     return 0;

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "answers.h"
+#include "count.h"
 #include "host_process.h"
 #include "payload/manager/admin/v1/policy.pb.h"
 #include "tests/unit/policy/attacks.h"
@@ -103,6 +104,8 @@ TEST(PolicyAttacks, slow_nobody_down_and_end_in_the_built_in_rules) {
   // What the attacks put themselves before.
   std::ofstream(scripts / "good.lua") << "policy.place {name = 'good', rule = function(facts) "
                                          "return facts.hint end}";
+  // How long each is looked at from its loading on.
+  const long after_ms = number_from({"PM_ATTACK_MS"}, 100);
   int suspended = 0;
   int refused = 0;
   for (const policy::test::Attack& attack : policy::test::attacks) {
@@ -125,7 +128,7 @@ TEST(PolicyAttacks, slow_nobody_down_and_end_in_the_built_in_rules) {
       EXPECT_LE(rule.failed(), 3u);
       suspended += rule.suspended() ? 1 : 0;
     }
-    sleep_ms(100);
+    sleep_ms(after_ms);
   }
   const double attacked_ms = load.take_p99_ms();
   load.end();
