@@ -15,6 +15,9 @@ packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
   # what the tests run
   python3 sqlite3 openssl e2fsprogs mount faketime spin
+  # what the Python client is built and tested with (torch: 150 MB to fetch, 640 MB on disk)
+  python3-dev python3-venv python3-pip python3-setuptools python3-wheel python3-numpy
+  python3-grpcio python3-protobuf python3-fsspec python3-pytest python3-torch mypy
   # what `make perf` compares with
   redis-server memcached
 )

@@ -35,6 +35,7 @@ MAY_INCLUDE = {
     "sdk/checksum": [SDK + "/pm/cpp"],
     "sdk/local": [],
     "sdk/client/cpp": [SDK + "/pm/cpp", "sdk/checksum", "sdk/local", "proto"],
+    "sdk/client/python": [],
     "sdk/ctl": [SDK + "/pm/cpp", "sdk/client/cpp", "core/catalog", "core/policy",
                 "core/simulate", "proto"],
     "sdk/check": [SDK],
