@@ -32,6 +32,7 @@ class Session:
         self.allocations = {}
         self.streams = {}
         self.credit = {}
+        self.thread = None
 
     def send(self, kind, call=0, *, flags=0, value=0, number=0, text=b"", body=b"", descriptor=-1):
         data = HEADER.pack(len(text) + len(body), kind, flags, 0, call, value, number, len(text))
@@ -170,8 +171,9 @@ class FakeLocalHost:
         try:
             while True:
                 session = Session(self, self.listener.accept()[0])
+                session.thread = threading.Thread(target=session.run, daemon=True)
                 self.sessions.append(session)
-                threading.Thread(target=session.run, daemon=True).start()
+                session.thread.start()
         except OSError:
             pass
 
@@ -188,4 +190,6 @@ class FakeLocalHost:
         self.listener.close()
         self.path.unlink(missing_ok=True)
         self.end_connections()
+        for session in self.sessions:
+            session.thread.join(10)  # It gives back what it held.
         self.channel.close()

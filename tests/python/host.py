@@ -67,7 +67,7 @@ LOCAL_CONFIG = """
 name = "local"
 plugin = "org.payload-manager.frontend-local"
 [frontend.config]
-listen = "{directory}/run/local.sock"
+listen = "unix:{directory}/run/local.sock"
 """
 
 

@@ -83,18 +83,18 @@ def test_a_view_keeps_its_lease_behind_the_client_and_gives_it_back(address, lea
     async def work():
         client = AsyncClient(address)
         before = leases()
-        view = (await client.open(await client.put(CONTENT), lease_ms=400)).view()
+        view = (await client.open(await client.put(CONTENT), lease_ms=1000)).view()
         await client.close()
         with pytest.raises(payload_manager.ClosedError):
             await client.stats()
         del client
         gc.collect()
-        await asyncio.sleep(1)
+        await asyncio.sleep(2.2)
         assert leases() == before + 1
         assert bytes(view) == CONTENT
         del view
         gc.collect()
-        assert await eventually_async(lambda: leases() == before, 0.3)
+        assert await eventually_async(lambda: leases() == before, 0.8)
 
     asyncio.run(work())
 

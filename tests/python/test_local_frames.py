@@ -4,6 +4,8 @@ import asyncio
 import gc
 import os
 import pathlib
+import subprocess
+import sys
 import threading
 import time
 
@@ -129,6 +131,22 @@ def test_what_has_no_name_here_comes_as_a_descriptor(fake, fake_client, hidden_n
     assert eventually(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
 
+def test_the_host_hands_out_descriptors_of_what_a_session_holds(local_address, hidden_names):
+    """Of the real local frontend, where the build has it."""
+    client = payload_manager.Client(local_address)
+    for options in ({}, {"tier": "disk"}):
+        try:
+            id = client.put(b"by handle" * 1000, **options)
+        except payload_manager.NotReachableError as error:
+            if "UNIMPLEMENTED" in error.message:
+                pytest.skip(f"this host has the local frontend, and nothing to share: {error}")
+            raise
+        with client.open(id) as payload:
+            assert bytes(payload) == b"by handle" * 1000
+            with pytest.raises(TypeError):
+                payload.view()[0] = 1
+
+
 def test_descriptors_come_to_asyncio_too(fake, hidden_names):
     async def work():
         async with AsyncClient(f"local:{fake.path}") as client:
@@ -144,6 +162,23 @@ def test_over_grpc_what_has_no_name_here_is_not_reachable(host, hidden_names):
     with pytest.raises(payload_manager.NotReachableError):
         client.put(b"far away")
     assert eventually(lambda: client.stats().payloads_uncommitted == 0)
+
+
+def test_a_client_that_is_killed_holds_nothing_any_more(local_address, leases):
+    """Of the real local frontend, where the build has it."""
+    script = f"""if True:
+        import os, payload_manager, signal
+        client = payload_manager.Client({local_address!r})
+        view = client.open(client.put(b"killed")).view()
+        writer = client.create(10)
+        print(client.stats().leases_active, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, timeout=60)
+    assert int(done.stdout) == 1
+    assert eventually(lambda: leases() == 0, 2)
+    with payload_manager.Client(local_address) as client:
+        assert eventually(lambda: client.stats().payloads_uncommitted == 0, 2)
 
 
 @pytest.mark.parametrize("wrong", [{"magic": 7}, {"version": 2}])

@@ -60,8 +60,8 @@ def test_a_view_is_read_only(client):
         payload.view()[0] = 1
     with pytest.raises(TypeError):
         memoryview(payload)[:2] = b"ab"
-    with pytest.raises(Exception):
-        open("/dev/zero", "rb", buffering=0).readinto(payload)
+    with open("/dev/zero", "rb", buffering=0) as zeros, pytest.raises(TypeError):
+        zeros.readinto(payload)
 
 
 def test_views_keep_the_lease_without_the_payload_and_the_client(address, leases):

@@ -175,11 +175,19 @@ class _Link:
             self._pending.pop(frame.call, None)
 
     def give_up(self, call: int, pending: _Pending) -> None:
-        """Nobody waits for the call any more; its last reply is thrown away when it comes."""
+        """Nobody waits for the call any more. Does nothing where its last reply was taken."""
         with self._lock:
-            if pending.is_given_up or call not in self._pending or self.failure is not None:
+            if pending.is_given_up:
                 return
             pending.is_given_up = True
+            left = list(pending.frames)
+            pending.frames.clear()
+            is_over = self._pending.get(call) is not pending or self.failure is not None
+        for frame in left:
+            for descriptor in frame.descriptors:
+                os.close(descriptor)
+        if is_over:
+            return
         try:
             self.send(_frames.pack(_frames.CANCEL, call))
         except PayloadManagerError:

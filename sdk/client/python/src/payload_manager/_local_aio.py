@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import weakref
 from typing import AsyncIterator
 
 from . import _frames
@@ -28,6 +29,9 @@ class _AioLink:
         self._unsent = bytearray()
         self.failure: PayloadManagerError | None = None
         self._greeted: asyncio.Future[None] = self._loop.create_future()
+        # With the last view behind the loop's end, too. No __del__: the link is part of a cycle,
+        # in which the socket's own end may come first.
+        weakref.finalize(self, made.close)
         self._loop.add_reader(made, self._read)
 
     @staticmethod
@@ -102,7 +106,12 @@ class _AioLink:
         for descriptor in frame.descriptors:
             os.close(descriptor)
 
-    def give_up(self, call: int) -> None:
+    def give_up(self, call: int, pending: asyncio.Queue[Frame | PayloadManagerError]) -> None:
+        """Nobody waits for the call any more. Does nothing where its last reply was taken."""
+        while not pending.empty():
+            frame = pending.get_nowait()
+            for descriptor in frame.descriptors if isinstance(frame, Frame) else ():
+                os.close(descriptor)
         if self._pending.pop(call, None) is not None and self.failure is None:
             self.send(_frames.pack(_frames.CANCEL, call))
 
@@ -164,7 +173,7 @@ class AioLocalTransport:
                     taken = 0
                 yield body
         finally:
-            link.give_up(call)
+            link.give_up(call, pending)
 
     async def close(self) -> None:
         if self._link is not None:
@@ -185,7 +194,7 @@ class AioLocalTransport:
         except asyncio.TimeoutError:
             raise DeadlineExceededError(f"no answer within {seconds} s") from None
         finally:
-            link.give_up(call)  # Does nothing where the last reply has come.
+            link.give_up(call, pending)
         if isinstance(frame, PayloadManagerError):
             raise frame
         return frame
