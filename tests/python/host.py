@@ -90,9 +90,10 @@ class Host:
 
     def start(self):
         with open(self.log, "ab") as log:
+            # It ends with the test, also when that is killed.
             self.process = subprocess.Popen(
-                [BUILD / "bin/pm-host", "--config", self.directory / "host.toml"],
-                stdout=log, stderr=log)
+                ["setpriv", "--pdeathsig", "KILL", BUILD / "bin/pm-host",
+                 "--config", self.directory / "host.toml"], stdout=log, stderr=log)
         until = time.monotonic() + 60
         while time.monotonic() < until:
             if self.process.poll() is not None:
