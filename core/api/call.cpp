@@ -215,4 +215,14 @@ catalog::RequestKey request_key(const Invocation& invocation, const std::string&
   return request_key(ordered, request_id);
 }
 
+catalog::RequestKey of_session(const catalog::RequestKey& key, const Invocation& invocation) {
+  const std::uint64_t session = invocation.info->session;
+  if (!key.given || session == 0) return key;
+  catalog::RequestKey scoped = key;
+  const XXH128_hash_t hash =
+      XXH3_128bits_withSeed(key.key.bytes.data(), key.key.bytes.size(), session);
+  std::memcpy(scoped.key.bytes.data(), &hash, sizeof hash);
+  return scoped;
+}
+
 }  // namespace pm::api

@@ -136,6 +136,10 @@ catalog::RequestKey request_key(const Invocation& invocation, const std::string&
 catalog::RequestKey request_key(const Invocation& invocation, const std::string& request_id,
                                 const google::protobuf::MessageLite& request);
 
+// The same for what ends with the session: a repeat from another one is a new request, since the
+// first one's allocation or lease is gone.
+catalog::RequestKey of_session(const catalog::RequestKey& key, const Invocation& invocation);
+
 // A call of one command, whose ticket it is.
 class CommandCall final : public Call, private ledger::ReplyHandler {
  public:

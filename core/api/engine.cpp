@@ -145,6 +145,7 @@ class Engine::Parts {
     mover->cancel_moves();
     scrubber->begin_stop();
     dispatcher->end_streams();
+    local->stop();
     directory->stop();
     policies->stop();  // Who waits for an answer gets the built-in rules'.
     ledger->stop(deadline_ns);

@@ -66,7 +66,7 @@ void acquire_read_lease(const Services& services, const Invocation& invocation) 
     if (!tier) return reply_error(invocation, catalog::Reason::tier_unknown);
     command.min_tier = *tier;
   }
-  command.request = request_key(invocation, request.request_id());
+  command.request = of_session(request_key(invocation, request.request_id()), invocation);
   command.lease = random_id();
   command.best_effort = request.promotion_policy() == core::PROMOTION_POLICY_BEST_EFFORT;
   constexpr std::size_t holder_bytes_max = 128;

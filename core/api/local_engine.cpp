@@ -49,7 +49,12 @@ catalog::Layout layout_for(const pm_call_info_t& info, bool wants_slab) {
 
 LocalEngine::LocalEngine(ledger::Ledger& ledger, const TierTable& tiers,
                          directory::Directory& directory)
-    : ledger_(ledger), tiers_(tiers), directory_(directory) {
+    : ledger_(ledger),
+      tiers_(tiers),
+      directory_(directory),
+      writers_([this](std::uint64_t session, bool lives) {
+        ledger_.submit(catalog::EndSession{session, lives});
+      }) {
   face_.self = this;
   face_.local.open_handle = [](const pm_engine_t* engine, std::uint64_t session, std::uint32_t what,
                                const std::uint8_t* id, std::uint32_t number,
@@ -77,23 +82,35 @@ LocalEngine& LocalEngine::self(const pm_engine_t* engine) {
 std::uint64_t LocalEngine::open_session(const pm_principal_t* principal) {
   const std::lock_guard lock(mutex_);
   const std::uint64_t session = ++sessions_opened_;
-  sessions_.emplace(session, principal != nullptr && principal->is_trusted != 0);
+  if (principal != nullptr) {
+    sessions_[session] = {principal->is_trusted != 0, principal->pid};
+  } else {
+    sessions_[session] = {};
+  }
   return session;
 }
 
 void LocalEngine::close_session(std::uint64_t session) {
+  pid_t pid = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (sessions_.erase(session) == 0) return;
+    const auto found = sessions_.find(session);
+    if (found == sessions_.end()) return;
+    pid = found->second.pid;
+    sessions_.erase(found);
   }
-  ledger_.submit(catalog::EndSession{session});
   directory_.detach(session);
+  const bool writes = ledger_.read([&](const catalog::Catalog& catalog, const catalog::Clocks&) {
+    return catalog.has_allocations(session);
+  });
+  if (writes) return writers_.look(session, pid);
+  ledger_.submit(catalog::EndSession{session});
 }
 
 bool LocalEngine::is_trusted(std::uint64_t session) const {
   const std::lock_guard lock(mutex_);
   const auto found = sessions_.find(session);
-  return found != sessions_.end() && found->second;
+  return found != sessions_.end() && found->second.is_trusted;
 }
 
 // ---- descriptors ----

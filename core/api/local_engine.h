@@ -12,6 +12,7 @@
 #include "core/directory/directory.h"
 #include "core/ledger/ledger.h"
 #include "tier_table.h"
+#include "writer_watch.h"
 
 namespace pm::api {
 
@@ -27,11 +28,15 @@ class LocalEngine {
   const pm_engine_local_t* abi() const { return &face_.local; }
 
   std::uint64_t open_session(const pm_principal_t* principal);
-  // Every call of the session has been answered.
+  // Every call of the session has been answered, or its frontend stops. What it allocated is given
+  // back at once when its process is dead, and else kept for a while from being used again.
   void close_session(std::uint64_t session);
 
   // Carries the effect out: where the copy lies is told to the ledger, if it lies in a slab.
   void publish(const catalog::PublishEffect& effect);
+
+  // Nothing is submitted any more.
+  void stop() { writers_.stop(); }
 
  private:
   // What frontends hold; their pointer to `local` leads back here.
@@ -42,6 +47,11 @@ class LocalEngine {
   struct Slab {
     catalog::TierIndex tier = catalog::no_tier;
     std::uint32_t number = 0;  // The tier's.
+  };
+
+  struct Session {
+    bool is_trusted = false;
+    pid_t pid = 0;
   };
 
   static LocalEngine& self(const pm_engine_t* engine);
@@ -60,8 +70,9 @@ class LocalEngine {
 
   mutable std::mutex mutex_;  // Round what follows.
   std::uint64_t sessions_opened_ = 0;
-  std::unordered_map<std::uint64_t, bool> sessions_;  // To whether it is trusted.
-  std::map<std::string, Slab> slabs_;                 // By the names of their memory.
+  std::unordered_map<std::uint64_t, Session> sessions_;
+  std::map<std::string, Slab> slabs_;  // By the names of their memory.
+  WriterWatch writers_;
 };
 
 // As a client asked for it, if it may have that: a slab is shared by all who have mapped it.

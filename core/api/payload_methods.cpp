@@ -156,7 +156,7 @@ void allocate_payload(const Services& services, const Invocation& invocation) {
   catalog::Allocate command;
   if (!parse(invocation, request) || !accepts_changes(services, invocation)) return;
   if (!read_allocation(services, invocation, request, command)) return;
-  command.request = request_key(invocation, request.request_id(), request);
+  command.request = of_session(request_key(invocation, request.request_id(), request), invocation);
   command.deadline_ns = wait_deadline_ns(invocation);
   const auto respond = command.request.given ? &respond_allocated<true> : &respond_allocated<false>;
   auto* call = new CommandCall(services, invocation, respond, command.id);
@@ -176,7 +176,8 @@ void commit_payload(const Services& services, const Invocation& invocation) {
     if (!read_allocation(services, invocation, request.next(), next)) return;
     command.request = request_key(invocation, request.request_id(), request);
     if (!request.request_id().empty()) {
-      next.request = request_key(invocation, request.request_id() + "#next", request);
+      next.request =
+          of_session(request_key(invocation, request.request_id() + "#next", request), invocation);
     }
     return commit_and_allocate(services, invocation, command, next);
   }

@@ -204,8 +204,7 @@ void Catalog::on(const Tick&) {
     return first->slot;
   };
   while (!ended_sessions_.empty() && things <= things_max) {
-    const Slot session = session_by_id_.find(ended_sessions_.back());
-    if (session != no_slot && !end_some(session, things)) break;
+    if (!end_some(ended_sessions_.back(), things)) break;
     ended_sessions_.pop_back();
   }
   const auto wall = static_cast<std::uint64_t>(now_.wall_ns);

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -107,6 +108,7 @@ class Catalog {
   // payload_not_found, lease_not_found: it has no such thing.
   Reason find_leased(std::uint64_t session, const Id& lease, Object& object) const;
   Reason find_allocated(std::uint64_t session, const Id& payload, Object& object) const;
+  bool has_allocations(std::uint64_t session) const;
   const StreamTable& streams() const { return streams_; }
   Described describe(const Id& id, const Clocks& now) const;
   LineageNeeds lineage_needs(const Id& child, const LineageEdges& edges, const Clocks& now) const;
@@ -313,7 +315,7 @@ class Catalog {
   Slot take_session(std::uint64_t id);
   void leave_session(Slot session);
   void leave_session_of(Slot payload);
-  bool end_some(Slot session, int& things);
+  bool end_some(const EndSession& end, int& things);
 
   // pins.cpp
   void unpin(Slot payload, Cause cause);
@@ -414,7 +416,8 @@ class Catalog {
   OrderedIndex lease_by_session_;
   OrderedIndex allocation_by_session_;                 // Of payloads,
   std::unordered_map<Slot, Slot> allocation_session_;  // and the other way round.
-  std::vector<std::uint64_t> ended_sessions_;          // Whose end takes several Ticks.
+  std::unordered_set<Slot> without_writer_;  // Allocations whose session ended in their commit.
+  std::vector<EndSession> ended_sessions_;          // Whose end takes several Ticks.
   Holds* holds_ = nullptr;
   Slots<Doomed> doomed_;
   HashTable<Doomed> doomed_by_generation_{doomed_};

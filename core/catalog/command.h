@@ -288,9 +288,11 @@ struct Mounted {
   std::string medium;
 };
 
-// A session has ended, and every call of it before: what it holds is given back.
+// A session has ended, and every call of it before: what it holds is given back. A writer that is
+// alive may write on: the room of what it did not commit is kept for the grace of orphans then.
 struct EndSession {
   std::uint64_t session = 0;
+  bool writer_lives = false;
 };
 
 // Where a copy lies that clients on this machine may hold without a command; see PublishEffect.

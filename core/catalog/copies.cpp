@@ -314,6 +314,7 @@ void Catalog::erase(Slot slot, std::uint64_t not_before_ns, EventKind told) {
   }
   unindex_due(slot);
   leave_session_of(slot);
+  without_writer_.erase(slot);
   give_up_ns_.erase(slot);
   copy_to_.erase(slot);
   if (payload.phase == Phase::lost) lost_.remove(payload.order, slot);

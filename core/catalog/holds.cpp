@@ -25,15 +25,19 @@ void Catalog::on(const Publish& published) {
   if (copy == nullptr || copy->publication != Publication::offered || copy->bad) return;
   HeldPlace place = published.place;
   place.revision = payload.revision;
-  // What finds no room is offered again by the next lease.
-  const bool is_out = holds_->publish(place);
-  copy->publication = is_out ? Publication::published : Publication::none;
+  // What finds no room is offered again by the next lease; what cannot be shown at all is not.
+  if (holds_->publish(place)) {
+    copy->publication = Publication::published;
+  } else if (!holds_->has_room()) {
+    copy->publication = Publication::none;
+  }
 }
 
 // Whether anybody reads the payload. When nobody does, nobody can begin to without a command.
 bool Catalog::has_readers(Slot slot) {
   Payload& payload = payloads_[slot];
   if (payload.leases > 0) return true;
+  const bool was_watched = is_watched(payload);
   bool is_held = false;
   change_copies(payload, [&](Copy& copy) {
     if (copy.publication != Publication::published && copy.publication != Publication::watched) {
@@ -45,6 +49,8 @@ bool Catalog::has_readers(Slot slot) {
       is_held = true;
     }
   });
+  // Whoever waited for the one that was withdrawn waits for the others.
+  if (is_held && was_watched) watch_holds(slot);
   return is_held && !is_planted(Mutant::holds_are_ignored);
 }
 

@@ -260,6 +260,7 @@ void Catalog::on(const Sealed& report) {
   if (report.checksum_differs || !report.outcome.ok()) {
     refuse_seal(report);
     end_operation(report.operation);
+    if (without_writer_.contains(slot)) give_up(slot);
     if (freed_bytes != 0) give_back(tier, freed_bytes);
     return;
   }
@@ -269,6 +270,7 @@ void Catalog::on(const Sealed& report) {
   payload.phase = Phase::committed;
   payload.revision = 2;
   leave_session_of(slot);
+  without_writer_.erase(slot);
   --uncommitted_count_;
   give_up_ns_.erase(slot);
   index_due(slot);

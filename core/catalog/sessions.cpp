@@ -39,9 +39,11 @@ void Catalog::leave_session_of(Slot payload) {
 }
 
 // False: there is more to end.
-bool Catalog::end_some(Slot session, int& things) {
-  const std::uint64_t id = sessions_[session].id;
-  const auto lives = [&] { return session_by_id_.find(id) == session; };
+bool Catalog::end_some(const EndSession& end, int& things) {
+  const Slot session = session_by_id_.find(end.session);
+  if (session == no_slot) return true;
+  const auto lives = [&] { return session_by_id_.find(end.session) == session; };
+  const std::uint64_t until_ns = end.writer_lives ? now_.mono_ns + limits_.orphan_grace_ns : 0;
   while (lives()) {
     const auto lease = lease_by_session_.after({session, no_slot});
     if (!lease || lease->key != session) break;
@@ -56,8 +58,9 @@ bool Catalog::end_some(Slot session, int& things) {
     // Its commit is under way: nobody is left to hear of it, but it was asked for.
     if (payloads_[payload].operation != no_slot) {
       leave_session_of(payload);
+      without_writer_.insert(payload);
     } else {
-      erase(payload, 0);
+      erase(payload, until_ns);
     }
   }
   return true;
@@ -65,10 +68,15 @@ bool Catalog::end_some(Slot session, int& things) {
 
 void Catalog::on(const EndSession& end) {
   if (is_planted(Mutant::session_end_is_forgotten)) return;
-  const Slot session = session_by_id_.find(end.session);
-  if (session == no_slot) return;
   int things = 0;
-  if (!end_some(session, things)) ended_sessions_.push_back(end.session);
+  if (!end_some(end, things)) ended_sessions_.push_back(end);
+}
+
+bool Catalog::has_allocations(std::uint64_t id) const {
+  const Slot session = session_by_id_.find(id);
+  if (session == no_slot) return false;
+  const auto first = allocation_by_session_.after({session, no_slot});
+  return first && first->key == session;
 }
 
 Reason Catalog::find_leased(std::uint64_t session, const Id& lease, Object& object) const {
@@ -96,6 +104,7 @@ Reason Catalog::find_allocated(std::uint64_t session, const Id& id, Object& obje
   }
   const Payload& payload = payloads_[slot];
   if (payload.phase != Phase::allocated) return Reason::payload_not_found;
+  if (payload.operation != no_slot) return Reason::payload_busy;
   object = object_of(payload, payload.first);
   return Reason::none;
 }

@@ -85,7 +85,7 @@ Result<Directory::Attached> Directory::attach(std::uint64_t session) {
                     std::to_string(options_.sessions_max) +
                         " sessions have a page already; this one asks by calls");
     }
-    auto added = std::make_unique<Session>();
+    auto added = std::make_shared<Session>();
     added->id = session;
     auto memory = SharedMemory::make("payload-manager-session", sizeof(local::SessionPage), false);
     if (!memory) return memory.status();
@@ -109,7 +109,7 @@ Result<Directory::Attached> Directory::attach(std::uint64_t session) {
 }
 
 void Directory::detach(std::uint64_t session) {
-  std::unique_ptr<Session> gone;
+  std::shared_ptr<Session> gone;
   const std::lock_guard lock(mutex_);
   const auto found = std::find_if(sessions_.begin(), sessions_.end(),
                                   [&](const auto& known) { return known->id == session; });

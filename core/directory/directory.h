@@ -88,7 +88,7 @@ class Directory final : public catalog::Holds {
   void free_entry(std::uint32_t entry, std::uint64_t generation);
   void run();
   void look(std::vector<catalog::Command>& reports);
-  void take_reads(std::vector<catalog::Command>& reports);
+  void take_reads(std::unique_lock<std::mutex>& lock, std::vector<catalog::Command>& reports);
 
   local::DirectoryHeader& header() const {
     return *static_cast<local::DirectoryHeader*>(memory_.base());
@@ -110,7 +110,7 @@ class Directory final : public catalog::Holds {
   std::unordered_map<std::uint64_t, std::uint32_t> by_generation_;
   std::vector<std::string> slabs_;
   std::vector<Watched> watched_;
-  std::vector<std::unique_ptr<Session>> sessions_;
+  std::vector<std::shared_ptr<Session>> sessions_;
   std::thread thread_;
 };
 

@@ -13,6 +13,7 @@ namespace {
 
 // Of NoteReads.
 constexpr std::size_t reads_of_a_command_max = 256;
+constexpr std::size_t reads_of_a_round_max = 1'024;
 
 std::uint32_t used_slots(const local::SessionPage& page) {
   return std::min(page.used.load(std::memory_order_acquire), local::slots_max);
@@ -47,7 +48,7 @@ void Directory::run() {
     is_nudged_ = false;
     look(reports);
     if (std::chrono::steady_clock::now() >= reads_due) {
-      take_reads(reports);
+      take_reads(lock, reports);
       reads_due = std::chrono::steady_clock::now() + reads_every;
     }
     lock.unlock();
@@ -62,12 +63,15 @@ void Directory::look(std::vector<catalog::Command>& reports) {
   if (watched_.empty()) return;
   // Of a closed entry: whoever stored its number after this fence sees that it is closed.
   std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::unordered_set<std::uint32_t> wanted;
+  for (const Watched& one : watched_) wanted.insert(one.entry + 1);
   std::unordered_set<std::uint32_t> held;
   for (const auto& session : sessions_) {
     const local::SessionPage& page = *session->page();
     const std::uint32_t used = used_slots(page);
     for (std::uint32_t slot = 0; slot < used; ++slot) {
-      held.insert(page.slots[slot].load(std::memory_order_acquire));
+      const std::uint32_t number = page.slots[slot].load(std::memory_order_acquire);
+      if (number != 0 && wanted.contains(number)) held.insert(number);
     }
   }
   std::erase_if(watched_, [&](const Watched& one) {
@@ -89,17 +93,25 @@ void Directory::look(std::vector<catalog::Command>& reports) {
   });
 }
 
-void Directory::take_reads(std::vector<catalog::Command>& reports) {
+// The pages are looked at without the lock, as others wait for it with the ledger's. What a round
+// does not take is lost, or taken by the next one.
+void Directory::take_reads(std::unique_lock<std::mutex>& lock,
+                           std::vector<catalog::Command>& reports) {
+  const std::vector<std::shared_ptr<Session>> sessions = sessions_;
+  lock.unlock();
   std::unordered_set<std::uint32_t> read;
-  for (const auto& session : sessions_) {
+  for (const auto& session : sessions) {
+    if (read.size() >= reads_of_a_round_max) break;
     if (session->page()->has_reads.load(std::memory_order_relaxed) == 0) continue;
     session->page()->has_reads.store(0, std::memory_order_relaxed);
     for (std::atomic<std::uint32_t>& noted : session->page()->reads) {
       if (noted.load(std::memory_order_relaxed) == 0) continue;
       const std::uint32_t number = noted.exchange(0, std::memory_order_relaxed);
-      if (number != 0 && number <= options_.entries_max) read.insert(number - 1);
+      const bool is_entry = number != 0 && number <= options_.entries_max;
+      if (is_entry && read.size() < reads_of_a_round_max) read.insert(number - 1);
     }
   }
+  lock.lock();
   catalog::NoteReads command;
   const auto hand_over = [&] {
     if (!command.payloads.empty()) reports.emplace_back(std::move(command));

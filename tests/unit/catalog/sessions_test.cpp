@@ -70,6 +70,31 @@ TEST(the_end_of_a_session, leaves_a_commit_that_is_under_way) {
   EXPECT_EQ(machine.see(1).phase, Phase::committed);
 }
 
+TEST(the_end_of_a_session, keeps_the_room_of_a_writer_that_lives_for_a_while) {
+  Machine machine;
+  allocate_for(machine, alice, 1);
+  EXPECT_TRUE(machine.catalog->has_allocations(alice));
+  machine.apply(EndSession{alice, true});
+  machine.do_effects();
+  EXPECT_FALSE(machine.catalog->has_allocations(alice));
+  EXPECT_EQ(machine.look(1), Reason::payload_not_found);
+  EXPECT_EQ(machine.charged(shm), 4 * kib);
+  machine.pass(Limits{}.orphan_grace_ns);
+  machine.do_effects();
+  EXPECT_EQ(machine.charged(shm), 0u);
+}
+
+TEST(the_end_of_a_session, gives_up_what_a_commit_under_way_could_not_commit) {
+  Machine machine;
+  allocate_for(machine, alice, 1);
+  Commit commit;
+  commit.id = make_id(1);
+  machine.call(commit);
+  machine.apply(EndSession{alice});
+  machine.do_effect({13, "broken"});
+  EXPECT_EQ(machine.look(1), Reason::payload_not_found);
+}
+
 TEST(the_end_of_a_session, is_cut_into_slices) {
   Machine machine(three_tiers(UINT64_MAX));
   machine.put(1, 5000);
@@ -101,7 +126,11 @@ TEST(a_session, may_see_what_it_leased_and_what_it_writes) {
   EXPECT_EQ(machine.catalog->find_allocated(alice, make_id(2), object), Reason::none);
   EXPECT_EQ(object.payload, make_id(2));
   EXPECT_EQ(machine.catalog->find_allocated(bob, make_id(2), object), Reason::payload_not_found);
-  machine.commit(2);
+  Commit commit;
+  commit.id = make_id(2);
+  machine.call(commit);
+  EXPECT_EQ(machine.catalog->find_allocated(alice, make_id(2), object), Reason::payload_busy);
+  machine.do_effects();
   EXPECT_EQ(machine.catalog->find_allocated(alice, make_id(2), object), Reason::payload_not_found);
   // What was deleted by force is read on until the lease ends.
   machine.erase(1, true);
