@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -93,6 +94,34 @@ TEST_F(Local, a_client_that_dies_gives_back_everything_at_once) {
   EXPECT_LT(until([&] { return watcher.stats()->leases_active == 0; }), milliseconds(1'000));
   EXPECT_LT(until([&] { return watcher.erase(id).ok(); }), milliseconds(1'000));
   EXPECT_LT(until([&] { return host_.segments().empty(); }), milliseconds(1'000));
+}
+
+// A writer may go on behind the end of its connection: its block is nobody else's for a while.
+TEST_F(Local, the_block_of_a_writer_that_lives_is_kept_for_a_while) {
+  client::Client watcher = host_.client();
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t child = in_child([&] {
+    client::Client mine = connect(host_, false);
+    client::CreateOptions options;
+    options.layout = client::Layout::slab;
+    auto written = mine.create(100'000, options);
+    if (!written) return 1;
+    for (int fd = 3; fd < 64; ++fd) ::shutdown(fd, SHUT_RDWR);
+    if (::write(ready[1], "x", 1) != 1) return 2;
+    ::pause();
+    return 0;
+  });
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto charged = [&] { return watcher.stats()->tiers[0].bytes_charged; };
+  until([&] { return charged() == 0; });
+  const auto kept = std::chrono::steady_clock::now() - begin;
+  EXPECT_GE(kept, milliseconds(host_.options().orphan_grace_ms));
+  EXPECT_LT(kept, milliseconds(host_.options().orphan_grace_ms + 5'000));
+  ::kill(child, SIGKILL);
+  wait_for(child);
 }
 
 TEST_F(Local, a_client_without_trust_reads_its_own_and_writes_nothing_else) {
