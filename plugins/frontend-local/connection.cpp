@@ -2,7 +2,6 @@
 
 #include <sys/socket.h>
 
-#include <array>
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <cstring>
@@ -13,7 +12,6 @@ namespace {
 
 using local::FrameHeader;
 using local::FrameKind;
-using local::OpenWhat;
 
 // Replies that may wait for a client that does not read them.
 constexpr std::size_t outbox_bytes_max = 64 << 20;
@@ -21,7 +19,6 @@ constexpr std::size_t outbox_bytes_max = 64 << 20;
 constexpr std::size_t open_max = 65'536;
 // How often one connection reads before the others of its thread get their turn.
 constexpr int receives_per_turn = 16;
-constexpr std::size_t id_bytes = 16;
 
 std::uint64_t deadline_after(std::uint64_t nanoseconds) {
   if (nanoseconds == 0) return 0;
@@ -29,21 +26,6 @@ std::uint64_t deadline_after(std::uint64_t nanoseconds) {
       std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
   const std::uint64_t last = INT64_MAX;
   return nanoseconds > last - now ? last : now + nanoseconds;
-}
-
-pm_status_t listed(pm_status_t status) {
-  return status < 0 || status > PM_UNAUTHENTICATED ? PM_INTERNAL : status;
-}
-
-const char* words_for(pm_status_t status) {
-  switch (status) {
-    case PM_OK: return "";
-    case PM_NOT_FOUND: return "the session has no such lease or allocation";
-    case PM_UNIMPLEMENTED: return "the tier has no descriptors to share";
-    case PM_PERMISSION_DENIED: return "only trusted users get this; see trusted_uids";
-    case PM_RESOURCE_EXHAUSTED: return "too many are in use; try again when some have ended";
-    default: return "the host cannot give this descriptor; its log may say why";
-  }
 }
 
 }  // namespace
@@ -56,6 +38,7 @@ Connection::Connection(Service& service, boost::asio::io_context& loop, int fd,
       on_gone_(std::move(on_gone)),
       outbox_(outbox_bytes_max) {
   socket_.emplace(loop, boost::asio::local::stream_protocol(), fd);
+  timer_.emplace(loop);
 }
 
 void Connection::start() {
@@ -206,78 +189,6 @@ void Connection::credit(std::uint64_t number, std::uint32_t replies) {
     id = found->second.engine_call;
   }
   service_.engine->credit(service_.engine, id, replies);
-}
-
-bool Connection::start_open(const Frame& frame) {
-  const FrameHeader& header = frame.header;
-  const bool is_slab = header.number == static_cast<std::uint32_t>(OpenWhat::slab);
-  if (frame.body.size() != (is_slab ? 0 : id_bytes)) {
-    wrong_ = "an open whose body is not what it asks for";
-    return false;
-  }
-  pm_status_t status = PM_OK;
-  std::string_view words;
-  if (header.number > static_cast<std::uint32_t>(OpenWhat::slab)) {
-    status = PM_INVALID_ARGUMENT;
-    words = "this host opens leases, allocations and slabs";
-  } else if (service_.local == nullptr) {
-    status = PM_UNIMPLEMENTED;
-    words = "this host shares no descriptors";
-  } else if (is_slab && header.value > UINT32_MAX) {
-    status = PM_NOT_FOUND;
-    words = "there is no such slab";
-  } else {
-    const std::lock_guard lock(mutex_);
-    status = why_not_begin(words);
-    if (status == PM_OK) begin();
-  }
-  if (status != PM_OK) {
-    answer(FrameKind::handle, header.call, status, words);
-    return true;
-  }
-  std::string id(reinterpret_cast<const char*>(frame.body.data()), frame.body.size());
-  boost::asio::post(service_.blocking,
-                    [self = shared_from_this(), number = header.call, what = header.number,
-                     slab = static_cast<std::uint32_t>(header.value),
-                     id = std::move(id)] { self->open_handle(number, what, id, slab); });
-  return true;
-}
-
-// On a thread that may block.
-void Connection::open_handle(std::uint64_t number, std::uint32_t what, const std::string& id,
-                             std::uint32_t slab) {
-  pm_status_t status = PM_UNAVAILABLE;
-  Descriptors descriptors;
-  if (!service_.stopping.load()) {
-    int fd = -1;
-    std::array<std::uint8_t, id_bytes> bytes{};
-    id.copy(reinterpret_cast<char*>(bytes.data()), bytes.size());
-    status = listed(
-        service_.local->open_handle(service_.engine, session_, what, bytes.data(), slab, &fd));
-    if (status == PM_OK) descriptors.add(fd);
-  }
-  answer(FrameKind::handle, number, status, words_for(status), std::move(descriptors));
-  const std::lock_guard lock(mutex_);
-  finished();
-}
-
-bool Connection::attach(const Frame& frame) {
-  if (service_.local == nullptr) {
-    answer(FrameKind::attached, frame.header.call, PM_UNIMPLEMENTED,
-           "this host shares no directory");
-    return true;
-  }
-  int directory = -1;
-  int page = -1;
-  const pm_status_t status =
-      listed(service_.local->attach(service_.engine, session_, &directory, &page));
-  Descriptors descriptors;
-  if (status == PM_OK) {
-    descriptors.add(directory);
-    descriptors.add(page);
-  }
-  answer(FrameKind::attached, frame.header.call, status, words_for(status), std::move(descriptors));
-  return true;
 }
 
 void Connection::report(const std::string& what) const {

@@ -2,10 +2,14 @@
 
 #include <pm/frontend.h>
 
+#include <array>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -63,6 +67,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool wants_reply = true;
   };
   using Calls = std::unordered_map<std::uint64_t, Call>;
+  // A request for a descriptor.
+  struct Open {
+    std::uint64_t number = 0;
+    std::uint32_t what = 0;
+    std::uint32_t slab = 0;
+    std::array<std::uint8_t, 16> id{};
+  };
 
   void pump();
   void wait_to_read();
@@ -72,8 +83,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool start_call(const Frame& frame);
   bool start_open(const Frame& frame);
   bool attach(const Frame& frame);
-  void open_handle(std::uint64_t number, std::uint32_t what, const std::string& id,
-                   std::uint32_t slab);
+  void open_handle(const Open& open);
   void cancel(std::uint64_t number);
   void credit(std::uint64_t number, std::uint32_t replies);
   pm_status_t why_not_begin(std::string_view& words) const;
@@ -87,6 +97,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void retire(Call& call);
   void begin();
   void finished();
+  void start_opens();
+  void drop_opens();
   void send_reply(const Call& call, const pm_reply_t& reply);
   void send(const local::FrameHeader& header, std::span<const iovec> parts,
             Descriptors descriptors = {});
@@ -95,6 +107,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::vector<std::uint64_t> mark_cancelled();
 
   void wait_to_write();
+  void wait_a_while();
   void on_writable();
   void end();
   void close_session();
@@ -111,16 +124,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool has_session_ = false;
   std::string method_;
   const char* wrong_ = "";
+  std::chrono::milliseconds pause_{0};  // The last one of wait_a_while().
 
   std::atomic<bool> broken_{false};  // Nothing can be sent any more.
 
   mutable std::mutex mutex_;  // Guards what follows.
   std::optional<Socket> socket_;
+  std::optional<boost::asio::steady_timer> timer_;
   Outbox outbox_;
   Calls calls_;
   std::vector<Calls::node_type> spare_;
   std::size_t open_ = 0;
-  bool writing_ = false;  // Somebody waits for the socket to take more.
+  std::deque<Open> opens_;   // That wait for their turn.
+  std::size_t opening_ = 0;  // That threads of service_.blocking do, or will.
+  bool writing_ = false;     // Somebody waits for the socket to take more.
   bool overflowed_ = false;
   bool quitting_ = false;
   bool ended_ = false;

@@ -1,5 +1,6 @@
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/post.hpp>
 #include <utility>
@@ -15,6 +16,9 @@ using local::FrameHeader;
 using local::FrameKind;
 
 constexpr std::size_t spare_calls_max = 64;
+// Between two looks whether a client has read its descriptors; no event tells.
+constexpr std::chrono::milliseconds pause_min{1};
+constexpr std::chrono::milliseconds pause_max{64};
 
 iovec part(const void* bytes, std::size_t length) { return {const_cast<void*>(bytes), length}; }
 
@@ -132,8 +136,11 @@ void Connection::note(Outbox::Result result) {
   switch (result) {
     case Outbox::Result::sent: return;
     case Outbox::Result::queued:
+    case Outbox::Result::later:
       if (std::exchange(writing_, true)) return;
-      boost::asio::post(loop_, [self = shared_from_this()] { self->wait_to_write(); });
+      boost::asio::post(loop_, [self = shared_from_this(), result] {
+        result == Outbox::Result::queued ? self->wait_to_write() : self->wait_a_while();
+      });
       return;
     case Outbox::Result::overflow: overflowed_ = true; break;
     case Outbox::Result::broken: break;
@@ -151,20 +158,33 @@ void Connection::wait_to_write() {
   });
 }
 
+// Longer each time that nothing comes of it: many who do not read must not keep the thread busy.
+void Connection::wait_a_while() {
+  if (!timer_) return;
+  pause_ = std::clamp(2 * pause_, pause_min, pause_max);
+  timer_->expires_after(pause_);
+  timer_->async_wait([self = shared_from_this()](const auto& error) {
+    if (!error) self->on_writable();
+  });
+}
+
 void Connection::on_writable() {
   if (!socket_ || broken_.load()) return;
-  bool more = false;
+  Outbox::Result result = Outbox::Result::sent;
   {
     const std::lock_guard lock(mutex_);
-    const auto result = outbox_.flush(socket_->native_handle());
-    more = result == Outbox::Result::queued;
-    writing_ = more;
-    if (!more) {
+    const std::size_t before = outbox_.descriptors();
+    result = outbox_.flush(socket_->native_handle());
+    if (outbox_.descriptors() < before) pause_ = {};
+    start_opens();
+    writing_ = result == Outbox::Result::queued || result == Outbox::Result::later;
+    if (!writing_) {
       note(result);
       look_for_the_end();
     }
   }
-  if (more) wait_to_write();
+  if (result == Outbox::Result::queued) wait_to_write();
+  if (result == Outbox::Result::later) wait_a_while();
 }
 
 std::vector<std::uint64_t> Connection::mark_cancelled() {
@@ -183,6 +203,8 @@ void Connection::end() {
     if (std::exchange(ended_, true)) return;
     outbox_.clear();
     socket_.reset();
+    timer_.reset();
+    drop_opens();
     overflowed = overflowed_;
     ids = mark_cancelled();
   }
@@ -220,6 +242,10 @@ std::size_t Connection::sever() {
     ended_ = true;
     outbox_.clear();
     socket_.reset();
+    timer_.reset();
+    // No thread is left to do these.
+    drop_opens();
+    open_ -= std::exchange(opening_, 0);
     owed = open_;
     if (owed != 0) self_ = shared_from_this();
   }

@@ -1,5 +1,7 @@
 #include "outbox.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +14,18 @@ namespace {
 
 // Small frames that wait share a piece of so many bytes.
 constexpr std::size_t piece_bytes = 64 << 10;
+// Descriptors that a client may leave unread. The kernel counts them all against the host's user,
+// and lets it send no more to anybody when there are too many.
+constexpr std::size_t unread_max = 16;
+
+bool all_was_read(int fd) {
+  int bytes = 0;
+  return ::ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes == 0;
+}
+
+// What passes by itself, though the socket could be written: too many descriptors are in flight,
+// or the kernel has no memory.
+bool passes(int error) { return error == ETOOMANYREFS || error == ENOBUFS || error == ENOMEM; }
 
 // As sendmsg(2); -1 and EAGAIN when the socket takes nothing now.
 ssize_t send_parts(int fd, iovec* parts, std::size_t count, const Descriptors& descriptors) {
@@ -50,17 +64,37 @@ Outbox::Result Outbox::send(int fd, const local::FrameHeader& header, std::span<
   const std::size_t count = parts.size() + 1;
   const std::size_t total = sizeof header + header.body_bytes;
   std::size_t sent = 0;
+  obstacle_ = Result::queued;
   if (queue_.empty()) {
-    const ssize_t now = send_parts(fd, all.data(), count, descriptors);
-    if (now < 0 && errno != EAGAIN) return Result::broken;
-    sent = now < 0 ? 0 : static_cast<std::size_t>(now);
+    const ssize_t now = write(fd, all.data(), count, descriptors);
+    if (now < 0) return Result::broken;
+    sent = static_cast<std::size_t>(now);
     if (sent == total) return Result::sent;
-    if (sent > 0) descriptors.clear();  // They are with the client.
   } else if (total > bytes_max_ || bytes_ > bytes_max_ - total) {
     return Result::overflow;
   }
   keep({all.data(), count}, total, sent, std::move(descriptors));
-  return Result::queued;
+  return obstacle_;
+}
+
+ssize_t Outbox::write(int fd, iovec* parts, std::size_t count, Descriptors& descriptors) {
+  const std::size_t fds = descriptors.all().size();
+  if (fds != 0 && unread_ + fds > unread_max) {
+    if (!all_was_read(fd)) {
+      obstacle_ = Result::later;
+      return 0;
+    }
+    unread_ = 0;
+  }
+  const ssize_t sent = send_parts(fd, parts, count, descriptors);
+  if (sent < 0) {
+    if (errno != EAGAIN && !passes(errno)) return -1;
+    obstacle_ = errno == EAGAIN ? Result::queued : Result::later;
+    return 0;
+  }
+  unread_ += fds;
+  descriptors.clear();  // They are with the client.
+  return sent;
 }
 
 void Outbox::keep(std::span<const iovec> parts, std::size_t total, std::size_t sent,
@@ -76,6 +110,7 @@ void Outbox::keep(std::span<const iovec> parts, std::size_t total, std::size_t s
     const auto* bytes = static_cast<const std::uint8_t*>(part.iov_base);
     piece.bytes.insert(piece.bytes.end(), bytes + skip, bytes + part.iov_len);
   }
+  descriptors_ += descriptors.all().size();
   if (!shares) piece.descriptors = std::move(descriptors);
   bytes_ += total - sent;
 }
@@ -84,9 +119,11 @@ Outbox::Result Outbox::flush(int fd) {
   while (!queue_.empty()) {
     Piece& piece = queue_.front();
     iovec rest{piece.bytes.data() + piece.sent, piece.bytes.size() - piece.sent};
-    const ssize_t now = send_parts(fd, &rest, 1, piece.descriptors);
-    if (now < 0) return errno == EAGAIN ? Result::queued : Result::broken;
-    piece.descriptors.clear();
+    const std::size_t fds = piece.descriptors.all().size();
+    const ssize_t now = write(fd, &rest, 1, piece.descriptors);
+    if (now < 0) return Result::broken;
+    if (now == 0) return obstacle_;
+    descriptors_ -= fds;
     piece.sent += static_cast<std::size_t>(now);
     bytes_ -= static_cast<std::size_t>(now);
     if (piece.sent == piece.bytes.size()) queue_.pop_front();
@@ -97,6 +134,7 @@ Outbox::Result Outbox::flush(int fd) {
 void Outbox::clear() {
   queue_.clear();
   bytes_ = 0;
+  descriptors_ = 0;
 }
 
 }  // namespace pm::frontend_local

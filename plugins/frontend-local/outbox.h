@@ -46,6 +46,7 @@ class Outbox {
   enum class Result {
     sent,      // Nothing waits.
     queued,    // flush() when the socket can be written.
+    later,     // flush() after a while: the socket takes no more descriptors now.
     overflow,  // More than bytes_max would wait.
     broken,    // The socket takes nothing any more.
   };
@@ -55,6 +56,7 @@ class Outbox {
   Result flush(int fd);
 
   bool empty() const { return queue_.empty(); }
+  std::size_t descriptors() const { return descriptors_; }  // In the queue.
   void clear();
 
  private:
@@ -63,11 +65,16 @@ class Outbox {
     std::size_t sent = 0;
     Descriptors descriptors;
   };
+  // Bytes sent, -1: the socket is broken, or 0: not now; then obstacle_ is queued or later.
+  ssize_t write(int fd, iovec* parts, std::size_t count, Descriptors& descriptors);
   void keep(std::span<const iovec> parts, std::size_t total, std::size_t sent,
             Descriptors descriptors);
 
   const std::size_t bytes_max_;
   std::size_t bytes_ = 0;  // In the queue.
+  std::size_t descriptors_ = 0;
+  std::size_t unread_ = 0;  // Descriptors sent since the client was last seen to have read all.
+  Result obstacle_ = Result::queued;
   std::deque<Piece> queue_;
 };
 

@@ -11,6 +11,9 @@
 // numbers them itself; replies come in any order. A frame that breaks the rules below ends the
 // connection, and the end of a connection ends its session: what its calls hold (leases,
 // allocations not committed) is given back at once.
+//
+// A client may ask for any number of descriptors, but has to read those that come: when 16 are
+// unread, the next one, and all that follows it, waits until everything has been read.
 
 namespace pm::local {
 

@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <set>
 #include <thread>
 
@@ -23,11 +22,6 @@ using local::OpenWhat;
 
 constexpr uid_t nobody = 65534;
 
-std::size_t open_descriptors() {
-  const std::filesystem::directory_iterator entries("/proc/self/fd");
-  return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
-}
-
 // The frontend closes its own after the client has got them.
 bool descriptors_return_to(std::size_t count) {
   for (int i = 0; i < 200 && open_descriptors() != count; ++i) {
@@ -40,23 +34,6 @@ std::string content(int fd) {
   char bytes[200] = {};
   const ssize_t count = ::pread(fd, bytes, sizeof bytes, 0);
   return {bytes, count < 0 ? 0 : static_cast<std::size_t>(count)};
-}
-
-void send_open(const LocalSocket& socket, std::uint64_t call, OpenWhat what, const std::string& id,
-               std::uint64_t slab = 0) {
-  FrameHeader header{};
-  header.kind = FrameKind::open;
-  header.call = call;
-  header.number = static_cast<std::uint32_t>(what);
-  header.value = slab;
-  socket.send(header, id);
-}
-
-void send_bare(const LocalSocket& socket, FrameKind kind, std::uint64_t call) {
-  FrameHeader header{};
-  header.kind = kind;
-  header.call = call;
-  socket.send(header);
 }
 
 class LocalFrontend : public testing::Test {

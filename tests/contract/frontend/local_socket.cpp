@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 namespace pm::frontend_contract {
 
@@ -117,6 +118,28 @@ bool LocalSocket::ends() const {
   while (receive()) {
   }
   return errno == ECONNRESET;
+}
+
+bool send_open(const LocalSocket& socket, std::uint64_t call, local::OpenWhat what,
+               const std::string& id, std::uint64_t slab) {
+  FrameHeader header{};
+  header.kind = FrameKind::open;
+  header.call = call;
+  header.number = static_cast<std::uint32_t>(what);
+  header.value = slab;
+  return socket.send(header, id);
+}
+
+bool send_bare(const LocalSocket& socket, FrameKind kind, std::uint64_t call) {
+  FrameHeader header{};
+  header.kind = kind;
+  header.call = call;
+  return socket.send(header);
+}
+
+std::size_t open_descriptors() {
+  const std::filesystem::directory_iterator entries("/proc/self/fd");
+  return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
 }
 
 }  // namespace pm::frontend_contract

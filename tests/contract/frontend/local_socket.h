@@ -62,4 +62,13 @@ std::string call_frame(std::uint64_t number, const std::string& method, const st
                        std::uint32_t credit = 0, std::uint8_t flags = 0,
                        std::uint64_t nanoseconds = 0);
 
+// Asks for a descriptor; `id` is 16 bytes, or none for a slab.
+bool send_open(const LocalSocket& socket, std::uint64_t call, local::OpenWhat what,
+               const std::string& id, std::uint64_t slab = 0);
+// A frame with no body.
+bool send_bare(const LocalSocket& socket, local::FrameKind kind, std::uint64_t call);
+
+// Of this process, which the frontend under test is part of.
+std::size_t open_descriptors();
+
 }  // namespace pm::frontend_contract
