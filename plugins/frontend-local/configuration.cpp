@@ -26,7 +26,8 @@ const char configuration_schema[] =
       "type": "integer", "minimum": 1, "maximum": 256, "default": 2
     },
     "connections_max": {
-      "description": "The most clients at a time; more are turned away at once.",
+      "description": "The most clients at a time; more are turned away at once. A user )"
+    R"(who is not trusted has at most a quarter of them.",
       "type": "integer", "minimum": 1, "maximum": 1048576, "default": 1024
     },
     "trusted_uids": {

@@ -31,11 +31,13 @@ std::uint64_t deadline_after(std::uint64_t nanoseconds) {
 }  // namespace
 
 Connection::Connection(Service& service, boost::asio::io_context& loop, int fd,
-                       const pm_principal_t& principal, OnGone on_gone)
+                       const pm_principal_t& principal, std::shared_ptr<InputBudget> budget,
+                       OnGone on_gone)
     : service_(service),
       loop_(loop),
       principal_(principal),
       on_gone_(std::move(on_gone)),
+      reader_(std::move(budget)),
       outbox_(outbox_bytes_max) {
   socket_.emplace(loop, boost::asio::local::stream_protocol(), fd);
   timer_.emplace(loop);
@@ -72,6 +74,9 @@ void Connection::pump() {
       case FrameReader::Got::ended: return end();
       case FrameReader::Got::descriptors:
         report("it sent file descriptors, which clients may not");
+        return end();
+      case FrameReader::Got::too_much:
+        report("too many large requests of its user have not come whole");
         return end();
     }
     if (!handle_frames()) {

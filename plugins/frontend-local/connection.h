@@ -36,13 +36,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   using Socket = boost::asio::local::stream_protocol::socket;
   using OnGone = std::function<void(Connection&)>;
 
-  // `on_gone` is told once, on the loop's thread, after the session was closed.
+  // `on_gone` is told once, on the loop's thread, after the session was closed. `budget`: of its
+  // user; NULL: without limit.
   Connection(Service& service, boost::asio::io_context& loop, int fd,
-             const pm_principal_t& principal, OnGone on_gone);
+             const pm_principal_t& principal, std::shared_ptr<InputBudget> budget, OnGone on_gone);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   boost::asio::io_context& loop() const { return loop_; }
+  const pm_principal_t& principal() const { return principal_; }
 
   // On the loop's thread.
   void start();

@@ -208,6 +208,7 @@ void Connection::end() {
     overflowed = overflowed_;
     ids = mark_cancelled();
   }
+  reader_.clear();
   for (const auto id : ids) service_.engine->cancel(service_.engine, id);
   if (overflowed) report("it does not read its replies, and 64 MiB of them wait");
   const std::lock_guard lock(mutex_);

@@ -39,32 +39,54 @@ bool comes_from_clients(FrameKind kind) {
 
 }  // namespace
 
-void FrameReader::make_room() {
-  if (begin_ == end_) {
-    begin_ = end_ = 0;
-    // What one large request needed is not kept for each connection.
-    if (capacity_ != buffer_bytes) {
-      buffer_ = std::make_unique_for_overwrite<std::uint8_t[]>(buffer_bytes);
-      capacity_ = buffer_bytes;
-    }
-    return;
+bool FrameReader::make_room() {
+  if (buffer_ == nullptr) {
+    buffer_ = std::make_unique_for_overwrite<std::uint8_t[]>(buffer_bytes);
+    capacity_ = buffer_bytes;
   }
+  if (begin_ == end_) begin_ = end_ = 0;
   if (begin_ > 0 && capacity_ - end_ < capacity_ / 2) {
     std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
     end_ -= begin_;
     begin_ = 0;
   }
-  if (end_ < capacity_) return;
+  if (end_ < capacity_) return true;
   // Room grows with what has come, not with what a header claims will come.
-  const std::size_t wanted = std::max(std::min(frame_bytes_, capacity_ * 4), capacity_ + 1);
+  return grow(std::max(std::min(frame_bytes_, capacity_ * 4), capacity_ + 1));
+}
+
+bool FrameReader::grow(std::size_t wanted) {
+  if (budget_ != nullptr) {
+    if (!budget_->take(wanted - taken_)) return false;
+    taken_ = wanted;
+  }
   auto larger = std::make_unique_for_overwrite<std::uint8_t[]>(wanted);
   std::memcpy(larger.get(), buffer_.get(), end_);
   buffer_ = std::move(larger);
   capacity_ = wanted;
+  return true;
+}
+
+// What one large request needed is not kept until the connection's next one.
+void FrameReader::shrink() {
+  const std::size_t left = end_ - begin_;
+  if (capacity_ <= buffer_bytes || left >= buffer_bytes) return;
+  auto smaller = std::make_unique_for_overwrite<std::uint8_t[]>(buffer_bytes);
+  std::memcpy(smaller.get(), buffer_.get() + begin_, left);
+  clear();
+  buffer_ = std::move(smaller);
+  capacity_ = buffer_bytes;
+  end_ = left;
+}
+
+void FrameReader::clear() {
+  buffer_.reset();
+  capacity_ = begin_ = end_ = 0;
+  if (budget_ != nullptr) budget_->give_back(std::exchange(taken_, 0));
 }
 
 FrameReader::Got FrameReader::receive(int fd) {
-  make_room();
+  if (!make_room()) return Got::too_much;
   iovec part{buffer_.get() + end_, capacity_ - end_};
   // Room for a few descriptors; the kernel closes what does not fit.
   alignas(cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))];
@@ -87,7 +109,10 @@ FrameReader::Got FrameReader::receive(int fd) {
 
 FrameReader::Cut FrameReader::next(Frame& frame) {
   frame_bytes_ = 0;
-  if (end_ - begin_ < sizeof(FrameHeader)) return Cut::incomplete;
+  if (end_ - begin_ < sizeof(FrameHeader)) {
+    shrink();
+    return Cut::incomplete;
+  }
   FrameHeader& header = frame.header;
   std::memcpy(&header, buffer_.get() + begin_, sizeof header);
   if (!comes_from_clients(header.kind)) {
@@ -98,7 +123,10 @@ FrameReader::Cut FrameReader::next(Frame& frame) {
     wrong_ = "a method that is longer than its body";
   } else {
     frame_bytes_ = sizeof header + header.body_bytes;
-    if (end_ - begin_ < frame_bytes_) return Cut::incomplete;
+    if (end_ - begin_ < frame_bytes_) {
+      shrink();
+      return Cut::incomplete;
+    }
     frame.body = {buffer_.get() + begin_ + sizeof header, header.body_bytes};
     begin_ += frame_bytes_;
     return Cut::frame;

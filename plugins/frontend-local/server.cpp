@@ -14,6 +14,8 @@ using namespace std::chrono_literals;
 
 // Threads that wait for tiers to open what clients asked for.
 constexpr std::size_t blocking_threads = 2;
+// It takes so many users who are not trusted to keep all others out.
+constexpr std::size_t users_min = 4;
 // How long the engine may take to say done to calls that were cancelled, and clients to read it.
 constexpr auto end_grace = 500ms;
 // A drain asks so often; counting the calls of all connections in one place would cost each call.
@@ -57,30 +59,54 @@ void Server::on_client(int fd) {
   ucred peer{};
   socklen_t length = sizeof peer;
   const bool known = ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
-  std::unique_lock lock(mutex_);
-  const bool full = connections_.size() >= configuration_.connections_max;
-  if (!known || full || service_.draining) {
-    lock.unlock();
-    ::close(fd);
-    if (full) {
-      service_.log.warn("a client (uid " + std::to_string(peer.uid) + ", pid " +
-                        std::to_string(peer.pid) + ") was turned away: connections_max, " +
-                        std::to_string(configuration_.connections_max) + ", are connected");
-    }
-    return;
-  }
   pm_principal_t principal{};
   principal.size = sizeof principal;
   principal.uid = peer.uid;
   principal.gid = peer.gid;
   principal.pid = peer.pid;
   principal.is_trusted = configuration_.trusted_uids.contains(peer.uid) ? 1 : 0;
+  std::string refusal;
+  {
+    const std::lock_guard lock(mutex_);
+    const bool wanted = known && !service_.draining;
+    if (wanted) refusal = why_not_accept(principal);
+    if (wanted && refusal.empty()) return accept_client(fd, principal);
+  }
+  if (!refusal.empty()) {
+    service_.log.warn("a client (uid " + std::to_string(peer.uid) + ", pid " +
+                      std::to_string(peer.pid) + ") was turned away: " + refusal);
+  }
+  ::close(fd);
+}
+
+// Under mutex_. Empty: come in.
+std::string Server::why_not_accept(const pm_principal_t& principal) const {
+  const std::size_t most = configuration_.connections_max;
+  if (connections_.size() >= most) {
+    return "connections_max, " + std::to_string(most) + ", are connected";
+  }
+  const auto user = users_.find(principal.uid);
+  const std::size_t share = std::max<std::size_t>(most / users_min, 1);
+  if (user == users_.end() || user->second.connections < share) return {};
+  return "its user is not one of trusted_uids and has " + std::to_string(share) +
+         " connections, a quarter of connections_max";
+}
+
+// Under mutex_.
+void Server::accept_client(int fd, const pm_principal_t& principal) {
   auto& loop = **std::min_element(loops_.begin(), loops_.end(), [](const auto& a, const auto& b) {
     return a->connections < b->connections;
   });
   ++loop.connections;
-  const auto connection = std::make_shared<Connection>(service_, loop.context, fd, principal,
-                                                       [this](Connection& gone) { on_gone(gone); });
+  std::shared_ptr<InputBudget> budget;
+  if (principal.is_trusted == 0) {
+    User& user = users_[principal.uid];
+    ++user.connections;
+    budget = user.budget;
+  }
+  const auto connection =
+      std::make_shared<Connection>(service_, loop.context, fd, principal, std::move(budget),
+                                   [this](Connection& gone) { on_gone(gone); });
   connections_.insert(connection);
   boost::asio::post(loop.context, [connection] { connection->start(); });
 }
@@ -90,6 +116,8 @@ void Server::on_gone(Connection& connection) {
   for (const auto& loop : loops_) {
     if (&loop->context == &connection.loop()) --loop->connections;
   }
+  const auto user = users_.find(connection.principal().uid);
+  if (user != users_.end() && --user->second.connections == 0) users_.erase(user);
   connections_.erase(connection.shared_from_this());
 }
 

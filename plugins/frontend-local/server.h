@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -37,6 +38,11 @@ class Server {
  private:
   using Clock = std::chrono::steady_clock;
   using Work = boost::asio::executor_work_guard<boost::asio::io_context::executor_type>;
+  // One who is not trusted.
+  struct User {
+    std::size_t connections = 0;
+    std::shared_ptr<InputBudget> budget = std::make_shared<InputBudget>();
+  };
   struct Loop {
     boost::asio::io_context context{1};  // Of one thread.
     std::size_t connections = 0;         // Under the server's mutex_.
@@ -45,6 +51,8 @@ class Server {
 
   void run(boost::asio::io_context& context, const char* name, std::thread& thread);
   void on_client(int fd);
+  void accept_client(int fd, const pm_principal_t& principal);
+  std::string why_not_accept(const pm_principal_t& principal) const;
   void on_gone(Connection& connection);
   std::vector<std::shared_ptr<Connection>> connections() const;
   bool wait_until(Clock::time_point end, const std::function<bool()>& condition) const;
@@ -61,6 +69,7 @@ class Server {
 
   mutable std::mutex mutex_;  // Guards what follows.
   std::unordered_set<std::shared_ptr<Connection>> connections_;
+  std::unordered_map<std::uint32_t, User> users_;  // With a connection, by uid.
 };
 
 }  // namespace pm::frontend_local

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -46,6 +48,17 @@ class GreedyClients : public testing::Test {
   std::unique_ptr<LocalSocket> connect() const {
     return LocalSocket::connect(bench_.socket_path());
   }
+
+  // Another frontend, for which this user is one whom it does not trust.
+  std::unique_ptr<Instance> start_without_trust() {
+    const std::string more = R"(, "mode": "0666", "connections_max": 32, "trusted_uids": [12345])";
+    auto made = Instance::create(Bench::config("unix:" + other_path(), more), Transport::local);
+    EXPECT_TRUE(made.ok()) << made.status().to_string();
+    const Status started = (*made)->start(bench_.engine().face());
+    EXPECT_TRUE(started.ok()) << started.to_string();
+    return std::move(*made);
+  }
+  std::string other_path() const { return bench_.directory() + "/other.sock"; }
 
   // The most descriptors that the frontend had open beyond `before` while it did what it could.
   static std::size_t most_beyond(std::size_t before) {
@@ -106,6 +119,73 @@ TEST_F(GreedyClients, who_attaches_without_end_has_few_of_the_hosts) {
   ASSERT_TRUE(frame);
   EXPECT_EQ(frame->header.number, PM_OK) << "who has read may attach again";
   close_all(*frame);
+}
+
+// CONNECTION-5
+TEST_F(GreedyClients, a_user_who_is_not_trusted_leaves_connections_for_others) {
+  const auto other = start_without_trust();
+  std::vector<std::unique_ptr<LocalSocket>> sockets;
+  for (int i = 0; i < 8; ++i) {
+    sockets.push_back(LocalSocket::connect(other_path()));
+    ASSERT_NE(sockets.back(), nullptr) << "after " << i;
+  }
+  EXPECT_EQ(LocalSocket::connect(other_path()), nullptr);
+  EXPECT_GE(other->warnings(), 1);
+  if (::geteuid() == 0) {  // Who can be somebody else sees that there is room for others.
+    ::chmod(bench_.directory().c_str(), 0755);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      if (::setgid(nobody) != 0 || ::setuid(nobody) != 0) ::_exit(2);
+      ::_exit(LocalSocket::connect(other_path()) == nullptr ? 3 : 0);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  }
+  sockets.pop_back();
+  for (int i = 0; i < 100 && sockets.size() < 8; ++i) {
+    if (auto socket = LocalSocket::connect(other_path())) sockets.push_back(std::move(socket));
+  }
+  EXPECT_EQ(sockets.size(), 8U) << "room does not come back";
+}
+
+TEST_F(GreedyClients, requests_that_do_not_come_whole_take_little_of_the_hosts_memory) {
+  const auto other = start_without_trust();
+  constexpr std::size_t most = local::body_bytes_max - 100;
+  const std::string frame = call_frame(1, "/pm.fake.v1.Fake/Echo", std::string(most, 'x'),  //
+                                       0, local::frame_no_reply);
+  const std::string part = frame.substr(0, 20 << 20);
+  std::vector<std::unique_ptr<LocalSocket>> sockets;
+  for (int i = 0; i < 6; ++i) {
+    sockets.push_back(LocalSocket::connect(other_path()));
+    ASSERT_NE(sockets.back(), nullptr);
+    sockets.back()->send_bytes(part);
+  }
+  int alive = 0;
+  for (const auto& socket : sockets) {
+    if (!socket->send_bytes(frame.substr(part.size()))) continue;
+    socket->call(2, "/pm.fake.v1.Fake/Echo", "alive");
+    if (const auto answer = socket->receive()) alive += answer->bytes() == "alive" ? 1 : 0;
+  }
+  EXPECT_EQ(alive, 4) << "so many of the largest requests fit into what a user may take";
+}
+
+TEST_F(GreedyClients, what_a_large_request_needed_is_given_back) {
+  const auto other = start_without_trust();
+  const std::string frame =
+      call_frame(1, "/pm.fake.v1.Fake/Echo", std::string(60 << 20, 'x'), 0, local::frame_no_reply);
+  std::vector<std::unique_ptr<LocalSocket>> sockets;
+  for (int i = 0; i < 6; ++i) {
+    sockets.push_back(LocalSocket::connect(other_path()));
+    ASSERT_NE(sockets.back(), nullptr);
+    ASSERT_TRUE(sockets.back()->send_bytes(frame));
+    // The begin of the next one is there too.
+    sockets.back()->send_bytes(call_frame(2, "/pm.fake.v1.Fake/Echo", "alive") +
+                               frame.substr(0, 40));
+    const auto answer = sockets.back()->receive();
+    ASSERT_TRUE(answer) << "after " << i;
+    EXPECT_EQ(answer->bytes(), "alive");
+  }
 }
 
 TEST_F(GreedyClients, opens_that_never_began_end_with_their_connection) {
