@@ -30,6 +30,11 @@ const char configuration_schema[] =
     R"(who is not trusted has at most a quarter of them.",
       "type": "integer", "minimum": 1, "maximum": 1048576, "default": 1024
     },
+    "open_ms": {
+      "description": "Milliseconds that a tier may take to open what a client asks for; )"
+    R"(then the client is told so, and others do not wait for the tier.",
+      "type": "integer", "minimum": 1, "maximum": 3600000, "default": 10000
+    },
     "trusted_uids": {
       "description": "Users who may map what the host's own user may, slabs included: )"
     R"(numbers. Not given: the user that the host runs as, alone.",
@@ -101,6 +106,9 @@ Result<Configuration> parse_configuration(const char* config_json) {
   }
   if (const auto* connections = root.if_contains("connections_max")) {
     configuration.connections_max = connections->to_number<std::uint32_t>();
+  }
+  if (const auto* open_ms = root.if_contains("open_ms")) {
+    configuration.open_ms = open_ms->to_number<std::uint32_t>();
   }
   if (const auto* uids = root.if_contains("trusted_uids")) {
     for (const auto& uid : uids->as_array()) {

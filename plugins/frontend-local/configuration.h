@@ -17,6 +17,7 @@ struct Configuration {
   mode_t mode = 0600;
   std::uint32_t threads = 2;
   std::uint32_t connections_max = 1024;
+  std::uint32_t open_ms = 10'000;
   std::set<std::uint32_t> trusted_uids;
 };
 

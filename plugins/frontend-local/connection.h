@@ -76,6 +76,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::uint32_t slab = 0;
     std::array<std::uint8_t, 16> id{};
   };
+  // One that has begun; it is answered once, by the tier's answer or when that takes too long.
+  struct BegunOpen : Open {
+    bool is_answered = false;  // Under mutex_.
+  };
 
   void pump();
   void wait_to_read();
@@ -85,7 +89,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool start_call(const Frame& frame);
   bool start_open(const Frame& frame);
   bool attach(const Frame& frame);
-  void open_handle(const Open& open);
+  void open_handle(BegunOpen& open);
+  void answer_open(BegunOpen& open, pm_status_t status, Descriptors descriptors = {});
   void cancel(std::uint64_t number);
   void credit(std::uint64_t number, std::uint32_t replies);
   pm_status_t why_not_begin(std::string_view& words) const;
@@ -138,7 +143,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::vector<Calls::node_type> spare_;
   std::size_t open_ = 0;
   std::deque<Open> opens_;   // That wait for their turn.
-  std::size_t opening_ = 0;  // That threads of service_.blocking do, or will.
+  std::size_t opening_ = 0;  // That have begun and are not answered.
   bool writing_ = false;     // Somebody waits for the socket to take more.
   bool overflowed_ = false;
   bool quitting_ = false;

@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <boost/asio/post.hpp>
+#include <memory>
 #include <utility>
 
 #include "connection.h"
@@ -28,6 +28,7 @@ const char* words_for(pm_status_t status) {
     case PM_NOT_FOUND: return "the session has no such lease or allocation";
     case PM_UNIMPLEMENTED: return "the tier has no descriptors to share";
     case PM_PERMISSION_DENIED: return "only trusted users get this; see trusted_uids";
+    case PM_DEADLINE_EXCEEDED: return "the tier did not open it in time (open_ms); it may hang";
     case PM_RESOURCE_EXHAUSTED: return "too many are in use; try again when some have ended";
     default: return "the host cannot give this descriptor; its log may say why";
   }
@@ -72,10 +73,11 @@ bool Connection::start_open(const Frame& frame) {
 void Connection::start_opens() {
   while (!opens_.empty() && opening_ + outbox_.descriptors() < waiting_max) {
     ++opening_;
-    boost::asio::post(service_.blocking, [self = shared_from_this(), open = opens_.front()] {
-      self->open_handle(open);
-    });
+    const auto open = std::make_shared<BegunOpen>(BegunOpen{opens_.front()});
     opens_.pop_front();
+    service_.openers.add(
+        {[self = shared_from_this(), open] { self->open_handle(*open); },
+         [self = shared_from_this(), open] { self->answer_open(*open, PM_DEADLINE_EXCEEDED); }});
   }
 }
 
@@ -86,14 +88,28 @@ void Connection::drop_opens() {
 }
 
 // On a thread that may block.
-void Connection::open_handle(const Open& open) {
+void Connection::open_handle(BegunOpen& open) {
+  bool is_wanted = !service_.stopping.load();
+  {
+    const std::lock_guard lock(mutex_);
+    is_wanted = is_wanted && !ended_ && !open.is_answered;
+  }
   pm_status_t status = PM_UNAVAILABLE;
   Descriptors descriptors;
-  if (!service_.stopping.load()) {
+  if (is_wanted) {
     int fd = -1;
     status = listed(service_.local->open_handle(service_.engine, session_, open.what,
                                                 open.id.data(), open.slab, &fd));
     if (status == PM_OK) descriptors.add(fd);
+  }
+  answer_open(open, status, std::move(descriptors));
+}
+
+// What comes too late is closed.
+void Connection::answer_open(BegunOpen& open, pm_status_t status, Descriptors descriptors) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(open.is_answered, true)) return;
   }
   answer(FrameKind::handle, open.number, status, words_for(status), std::move(descriptors));
   const std::lock_guard lock(mutex_);

@@ -12,8 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Threads that wait for tiers to open what clients asked for.
-constexpr std::size_t blocking_threads = 2;
 // It takes so many users who are not trusted to keep all others out.
 constexpr std::size_t users_min = 4;
 // How long the engine may take to say done to calls that were cancelled, and clients to read it.
@@ -49,9 +47,8 @@ Status Server::start(const pm_engine_t* engine) {
     listeners_.push_back(std::move(*listener));
   }
   for (const auto& listener : listeners_) listener->accept();
+  service_.openers.start(std::chrono::milliseconds(configuration_.open_ms));
   for (const auto& loop : loops_) run(loop->context, "pm-local", loop->thread);
-  blocking_threads_.resize(blocking_threads);
-  for (auto& thread : blocking_threads_) run(service_.blocking, "pm-local-open", thread);
   return {};
 }
 
@@ -158,16 +155,13 @@ void Server::stop() {
   wait_until(Clock::now() + end_grace, [this] { return connections().empty(); });
   service_.stopping = true;
   work_.clear();
-  for (auto& thread : blocking_threads_) {
-    if (thread.joinable()) thread.join();
-  }
+  service_.openers.stop();
   for (const auto& loop : loops_) {
     loop->context.stop();
     if (loop->thread.joinable()) loop->thread.join();
   }
   sever_the_rest();
   listeners_.clear();
-  blocking_threads_.clear();
   loops_.clear();
 }
 

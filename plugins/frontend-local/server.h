@@ -65,7 +65,6 @@ class Server {
   std::vector<Work> work_;  // Keeps the threads running.
   std::vector<std::unique_ptr<Loop>> loops_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  std::vector<std::thread> blocking_threads_;
 
   mutable std::mutex mutex_;  // Guards what follows.
   std::unordered_set<std::shared_ptr<Connection>> connections_;

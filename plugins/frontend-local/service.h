@@ -4,12 +4,13 @@
 #include <pm/frontend.h>
 
 #include <atomic>
-#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <pm/cpp/plugin.hpp>
 #include <string>
+
+#include "openers.h"
 
 // What all connections of a running frontend share.
 
@@ -45,15 +46,13 @@ class RareLog {
   std::uint64_t left_out_ = 0;
 };
 
-class Connection;
-
 struct Service {
   explicit Service(sdk::Host host) : log(host) {}
 
   const pm_engine_t* engine = nullptr;
   const pm_engine_local_t* local = nullptr;  // NULL: this engine shares no descriptors.
   RareLog log;
-  boost::asio::io_context blocking;   // What may block runs here, on threads of its own.
+  Openers openers;                    // What may block runs here.
   std::atomic<bool> draining{false};  // New calls are refused.
   std::atomic<bool> stopping{false};  // The engine is asked for no more descriptors.
 };

@@ -49,7 +49,8 @@ struct Counts {
 //   Streams.Endless       streams until it is cancelled
 //
 // It shares descriptors (pm.engine.local/1). The first letter of an id says what becomes of it:
-//   n  NOT_FOUND     s  takes 200 ms     all others (also slabs): a file that says what was asked
+//   n  NOT_FOUND   s  takes 200 ms   H  hangs until release_stuck()   all others (also slabs): a
+//   file that says what was asked
 // Who is trusted may attach, and gets files that say "directory" and "page".
 class FakeEngine {
  public:

@@ -48,11 +48,16 @@ void FakeEngine::said_done(std::uint64_t session) {
 const pm_engine_local_t* FakeEngine::local_face() {
   static const pm_engine_local_t face = [] {
     pm_engine_local_t local{};
-    local.open_handle = [](const pm_engine_t*, std::uint64_t session, std::uint32_t what,
+    local.open_handle = [](const pm_engine_t* engine, std::uint64_t session, std::uint32_t what,
                            const std::uint8_t* id, std::uint32_t number, int* descriptor) {
       const std::string name(reinterpret_cast<const char*>(id), what == PM_HANDLE_SLAB ? 0 : 16);
       if (name.starts_with("n")) return static_cast<pm_status_t>(PM_NOT_FOUND);
       if (name.starts_with("s")) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      if (name.starts_with("H")) {
+        auto& self = of(engine);
+        std::unique_lock lock(self.mutex_);
+        self.changed_.wait(lock, [&self] { return self.stuck_released_; });
+      }
       *descriptor = file_that_says(std::to_string(what) + " " + name + " " +
                                    std::to_string(number) + " of " + std::to_string(session));
       return static_cast<pm_status_t>(PM_OK);

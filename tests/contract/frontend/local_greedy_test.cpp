@@ -36,6 +36,12 @@ void close_all(const LocalFrame& frame) {
   for (const int fd : frame.descriptors) ::close(fd);
 }
 
+// Lets go of what hangs, before a frontend waits for it.
+struct Release {
+  FakeEngine& engine;
+  ~Release() { engine.release_stuck(); }
+};
+
 class GreedyClients : public testing::Test {
  protected:
   void SetUp() override {
@@ -51,7 +57,9 @@ class GreedyClients : public testing::Test {
 
   // Another frontend, for which this user is one whom it does not trust.
   std::unique_ptr<Instance> start_without_trust() {
-    const std::string more = R"(, "mode": "0666", "connections_max": 32, "trusted_uids": [12345])";
+    return start(R"(, "mode": "0666", "connections_max": 32, "trusted_uids": [12345])");
+  }
+  std::unique_ptr<Instance> start(const std::string& more) {
     auto made = Instance::create(Bench::config("unix:" + other_path(), more), Transport::local);
     EXPECT_TRUE(made.ok()) << made.status().to_string();
     const Status started = (*made)->start(bench_.engine().face());
@@ -205,6 +213,53 @@ TEST_F(GreedyClients, opens_that_never_began_end_with_their_connection) {
   }
   bench_.stop();  // With nearly a thousand of them waiting.
   EXPECT_EQ(bench_.engine().counts().opened, bench_.engine().counts().closed);
+}
+
+// CONNECTION-6
+TEST_F(GreedyClients, a_tier_that_hangs_holds_up_only_those_who_ask_for_it) {
+  const auto other = start(R"(, "open_ms": 200)");
+  const Release release{bench_.engine()};
+  auto hung = LocalSocket::connect(other_path());
+  const auto well = LocalSocket::connect(other_path());
+  ASSERT_NE(hung, nullptr);
+  ASSERT_NE(well, nullptr);
+  const std::size_t before = open_descriptors();
+  for (std::uint64_t call = 1; call <= 4; ++call) {
+    ASSERT_TRUE(send_open(*hung, call, OpenWhat::leased, "H..............."));
+  }
+  for (std::uint64_t call = 1; call <= 4; ++call) {
+    const auto frame = hung->receive();
+    ASSERT_TRUE(frame) << "after " << call;
+    EXPECT_EQ(frame->header.number, PM_DEADLINE_EXCEEDED) << frame->text();
+    EXPECT_TRUE(frame->descriptors.empty());
+  }
+  ASSERT_TRUE(send_open(*well, 1, OpenWhat::leased, any_id));
+  const auto answer = well->receive();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->header.number, PM_OK) << answer->text();
+  close_all(*answer);
+  hung.reset();
+  EXPECT_TRUE(bench_.engine().eventually([](const Counts& c) { return c.closed == 2; }))
+      << "its session waits for the tier";
+  bench_.engine().release_stuck();
+  EXPECT_LE(most_beyond(before - 2), 4U);  // Without the socket of `hung`, both ends of it.
+  EXPECT_EQ(open_descriptors(), before - 2) << "what came too late stays open";
+}
+
+TEST_F(GreedyClients, when_all_that_may_hang_do_the_others_are_told_in_time) {
+  const auto other = start(R"(, "open_ms": 100)");
+  const Release release{bench_.engine()};
+  const auto hung = LocalSocket::connect(other_path());
+  ASSERT_NE(hung, nullptr);
+  constexpr std::uint64_t opens = 40;
+  for (std::uint64_t call = 1; call <= opens; ++call) {
+    ASSERT_TRUE(send_open(*hung, call, OpenWhat::leased, "H..............."));
+  }
+  for (std::uint64_t call = 1; call <= opens; ++call) {
+    const auto frame = hung->receive();
+    ASSERT_TRUE(frame) << "after " << call;
+    EXPECT_EQ(frame->header.number, PM_DEADLINE_EXCEEDED) << frame->text();
+  }
 }
 
 // A host of a user for whom the kernel counts descriptors in flight (it does not for root). Exits
