@@ -1,9 +1,12 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 
 #include "local_scene.h"
@@ -30,6 +33,17 @@ class Local : public testing::Test {
     });
     if (!lease) throw std::runtime_error("there is no lease without a call");
     return *std::move(lease);
+  }
+
+  // Starts the host again, for users other than its own too.
+  void start_for_others(const std::string& local_keys = {}) {
+    host_.terminate();
+    host_.options().local_keys = local_keys;
+    host_.write_config();
+    ASSERT_TRUE(host_.start_ready()) << host_.log();
+    ASSERT_EQ(::chmod(host_.local_socket().c_str(), 0666), 0);
+    ASSERT_EQ(::chmod(host_.directory().c_str(), 0755), 0);
+    ASSERT_EQ(::chmod(host_.local_socket().parent_path().c_str(), 0755), 0);
   }
 
   integration::HostProcess host_{local_options()};
@@ -129,13 +143,7 @@ TEST_F(Local, a_client_without_trust_reads_its_own_and_writes_nothing_else) {
     client::Client client = connect(host_);
     return put(client, 7, 100'000);
   }();
-  host_.terminate();
-  host_.options().more = "";
-  host_.write_config();
-  ASSERT_TRUE(host_.start_ready());
-  ASSERT_EQ(::chmod(host_.local_socket().c_str(), 0666), 0);
-  ASSERT_EQ(::chmod(host_.directory().c_str(), 0755), 0);
-  ASSERT_EQ(::chmod(host_.local_socket().parent_path().c_str(), 0755), 0);
+  start_for_others();
   const pid_t child = in_child([&] {
     if (::setgid(65534) != 0 || ::setuid(65534) != 0) return 77;
     client::Client mine = connect(host_);
@@ -161,6 +169,25 @@ TEST_F(Local, a_client_without_trust_reads_its_own_and_writes_nothing_else) {
       return std::fprintf(stderr, "%s\n", refused.status().to_string().c_str()), 6;
     }
     return 0;
+  });
+  const int status = wait_for(child);
+  if (status == 77) GTEST_SKIP() << "needs root to become another user";
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(Local, a_trusted_user_who_cannot_open_the_slab_by_its_name_is_given_it) {
+  start_for_others("trusted_uids = [" + std::to_string(::getuid()) + ", 65534]\n");
+  client::Client client = connect(host_);
+  const client::PayloadId id = put(client, 7, 100'000);
+  const std::string name = open_direct(client, id).descriptor().location.name;
+  const pid_t child = in_child([&] {
+    if (::setgid(65534) != 0 || ::setuid(65534) != 0) return 77;
+    if (::shm_open(name.c_str(), O_RDONLY, 0) >= 0 || errno != EACCES) return 1;
+    client::Client mine = connect(host_);
+    const client::ReadLease lease = open_direct(mine, id);
+    if (!has(lease.bytes(), 7) || lease.descriptor().location.name != name) return 2;
+    // A put needs it for writing.
+    return has(open_direct(mine, put(mine, 9, 100'000)).bytes(), 9) ? 0 : 3;
   });
   const int status = wait_for(child);
   if (status == 77) GTEST_SKIP() << "needs root to become another user";

@@ -93,7 +93,8 @@ void HostProcess::write_config() const {
   if (options_.local_socket) {
     out << "[[frontend]]\nname = \"local\"\n"
         << "plugin = \"org.payload-manager.frontend-local\"\n[frontend.config]\n"
-        << "listen = \"unix:" << local_socket().string() << "\"\nconnections_max = 4096\n";
+        << "listen = \"unix:" << local_socket().string() << "\"\nconnections_max = 4096\n"
+        << options_.local_keys;
   }
   out << options_.more;
   if (!out.flush()) throw std::runtime_error("cannot write " + config_file().string());

@@ -42,6 +42,7 @@ struct HostOptions {
   std::string disk_keys;         // And of [[tier]] disk, before its configuration.
   std::string more;              // More sections.
   bool local_socket = false;     // A frontend for clients of this machine besides gRPC's.
+  std::string local_keys;        // More lines of its configuration.
   std::string plugin_directory;  // One more, besides the ones of the build.
   // The tier stands behind tier-fault, the repository behind repository-fault; each reads what its
   // set_..._faults() wrote.

@@ -291,6 +291,10 @@ std::string FakeHost::allocate(const std::string& request) {
 
 void FakeHost::answer_open(Session& session, const FrameHeader& header, const std::string& body) {
   const auto what = static_cast<local::OpenWhat>(header.number);
+  // As the host does: who breaks a rule of the frames is no client of it any more.
+  if (body.size() != (what == local::OpenWhat::slab ? 0 : sizeof(client::PayloadId::bytes))) {
+    return session.peer.hang_up();
+  }
   int descriptor = -1;
   {
     const std::lock_guard lock(mutex_);

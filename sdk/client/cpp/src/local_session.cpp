@@ -203,13 +203,16 @@ Result<std::vector<FileDescriptor>> LocalSession::ask(FrameHeader header, std::s
   return std::move(own.call.descriptors);
 }
 
-Result<FileDescriptor> LocalSession::open(Handle what, const HandleId& id, std::uint64_t value,
+Result<FileDescriptor> LocalSession::open(Handle what, const HandleId& id, Deadline deadline) {
+  return open(what, 0, {reinterpret_cast<const char*>(id.data()), id.size()}, deadline);
+}
+
+Result<FileDescriptor> LocalSession::open(Handle what, std::uint64_t value, std::string_view id,
                                           Deadline deadline) {
   FrameHeader header = header_of(FrameKind::open);
   header.number = static_cast<std::uint32_t>(what);
   header.value = value;
-  auto got = ask(header, {reinterpret_cast<const char*>(id.data()), id.size()}, FrameKind::handle,
-                 deadline);
+  auto got = ask(header, id, FrameKind::handle, deadline);
   if (!got) return got.status();
   return std::move(got->front());
 }
@@ -237,7 +240,7 @@ void LocalSession::released() noexcept {
 }
 
 Result<FileDescriptor> LocalSession::open_slab(std::uint32_t slab) {
-  return open(Handle::slab, {}, slab, Clock::now() + short_time);
+  return open(Handle::slab, slab, {}, Clock::now() + short_time);
 }
 
 FrameSocket::Sent LocalSession::send(const FrameHeader& header, std::string_view first,

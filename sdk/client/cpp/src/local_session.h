@@ -36,8 +36,8 @@ class LocalSession final : public HoldSession {
                              Deadline deadline);
   std::optional<Status> stream(const std::string& method, const std::string& request,
                                const Transport::Visit& visit);
-  Result<FileDescriptor> open(Handle what, const HandleId& id, std::uint64_t value,
-                              Deadline deadline);
+  // A descriptor of a lease or an allocation.
+  Result<FileDescriptor> open(Handle what, const HandleId& id, Deadline deadline);
   // The directory, then the page.
   Result<std::vector<FileDescriptor>> attach(Deadline deadline);
 
@@ -78,6 +78,8 @@ class LocalSession final : public HoldSession {
   Status deliver_answer(FrameSocket::Frame&& frame);
   Status hear_hello(Deadline deadline);
   void fail(Status status) noexcept;
+  Result<FileDescriptor> open(Handle what, std::uint64_t value, std::string_view id,
+                              Deadline deadline);
   Result<std::vector<FileDescriptor>> ask(local::FrameHeader header, std::string_view body,
                                           local::FrameKind answer, Deadline deadline);
 

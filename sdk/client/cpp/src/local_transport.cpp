@@ -46,7 +46,7 @@ class LocalTransport final : public Transport {
   Result<FileDescriptor> open(Handle what, const HandleId& id, Deadline deadline) override {
     const auto session = connected(deadline);
     if (!session) return session.status();
-    return (*session)->open(what, id, 0, deadline);
+    return (*session)->open(what, id, deadline);
   }
   bool hold(const PayloadId& id, Hold* hold) noexcept override {
     DirectoryReader* reader = reader_.load(std::memory_order_acquire);
