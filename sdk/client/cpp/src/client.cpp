@@ -25,6 +25,10 @@ bool needs_no_host(const LeaseOptions& options) noexcept {
          options.holder.empty();
 }
 
+Status session_ended() {
+  return {Code::unavailable, "the connection to the host broke, and the allocation ended with it"};
+}
+
 }  // namespace
 
 Client::Client(std::shared_ptr<detail::Connection> connection) noexcept
@@ -50,14 +54,17 @@ Result<WritablePayload> Client::create(std::uint64_t size_bytes, CreateOptions o
     auto parts = std::make_unique<WritablePayload::Parts>();
     parts->connection = connection_;
     std::optional<Descriptor> granted;
+    std::uint64_t session = 0;
     if (options.ahead && options.request_id.empty()) {
       parts->ahead = detail::allocate_request(size_bytes, options);
-      granted = connection_->grants().take(parts->ahead->SerializeAsString());
+      session = connection_->live_session();
+      granted = connection_->grants().take(parts->ahead->SerializeAsString(), session);
       for (const PayloadId& id : connection_->grants().take_stale()) {
         static_cast<void>(erase(id));  // A failure leaves it to the host's limit.
       }
     }
-    if (granted) {
+    const bool is_granted = granted.has_value();
+    if (is_granted) {
       parts->descriptor = *std::move(granted);
     } else {
       auto descriptor = allocate(size_bytes, options);
@@ -69,6 +76,8 @@ Result<WritablePayload> Client::create(std::uint64_t size_bytes, CreateOptions o
     auto mapped = connection_->map(payload.descriptor(), size_bytes, detail::Access::write,
                                    payload.id().bytes);
     if (!mapped) return mapped.status();
+    // Nobody has asked the host: it may have died meanwhile, and what is mapped be another's.
+    if (is_granted && connection_->live_session() != session) return session_ended();
     payload.parts_->mapped = *std::move(mapped);
     return payload;
   });

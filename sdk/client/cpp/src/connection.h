@@ -41,6 +41,7 @@ class Connection {
   Status stream(const std::string& method, const std::string& request,
                 const Transport::Visit& visit);
   std::uint64_t session() const noexcept { return transport_->session(); }
+  std::uint64_t live_session() noexcept { return transport_->live_session(); }
   bool hold(const PayloadId& id, Hold* hold) noexcept {
     return !is_forked() && transport_->hold(id, hold);
   }

@@ -14,8 +14,9 @@ constexpr std::chrono::seconds life(1);
 
 }  // namespace
 
-std::optional<Descriptor> Grants::take(const std::string& request) {
+std::optional<Descriptor> Grants::take(const std::string& request, std::uint64_t session) {
   const std::lock_guard lock(mutex_);
+  forget_others(session);
   const Time now = Clock::now();
   const auto found = std::find_if(grants_.begin(), grants_.end(), [&](const Grant& grant) {
     return grant.end > now && grant.request == request;
@@ -26,22 +27,28 @@ std::optional<Descriptor> Grants::take(const std::string& request) {
   return descriptor;
 }
 
-bool Grants::begin() {
+bool Grants::begin(std::uint64_t session) {
   const std::lock_guard lock(mutex_);
+  forget_others(session);
   if (grants_.size() + asked_ >= grants_max) return false;
   ++asked_;
   return true;
 }
 
-void Grants::keep(std::string request, Descriptor descriptor) {
+void Grants::keep(std::string request, Descriptor descriptor, std::uint64_t session) {
   const std::lock_guard lock(mutex_);
   --asked_;
-  grants_.push_back({std::move(request), std::move(descriptor), Clock::now() + life});
+  grants_.push_back({std::move(request), std::move(descriptor), Clock::now() + life, session});
 }
 
 void Grants::give_up() {
   const std::lock_guard lock(mutex_);
   --asked_;
+}
+
+// Under the lock.
+void Grants::forget_others(std::uint64_t session) {
+  std::erase_if(grants_, [&](const Grant& grant) { return grant.session != session; });
 }
 
 std::vector<PayloadId> Grants::take_ended(Time now) {

@@ -28,16 +28,19 @@ Result<Descriptor> commit(Connection& connection, const PayloadId& id, std::stri
   }
   request.set_request_id(std::string(request_id));
   Grants& grants = connection.grants();
-  const bool asks = next != nullptr && grants.begin();
+  const std::uint64_t session = connection.session();
+  const bool asks = next != nullptr && grants.begin(session);
   if (asks) *request.mutable_next() = *next;
   catalog::CommitPayloadResponse reply;
   const Status status = connection.call(method::commit, request, &reply);
   if (asks) {
-    auto granted = status.ok() && reply.has_next_descriptor()
-                       ? descriptor_from(reply.next_descriptor())
-                       : Result<Descriptor>(Status(Code::resource_exhausted, "not granted"));
+    // The number only grows: the same one before and after is the one that it was granted in.
+    const bool is_granted =
+        status.ok() && reply.has_next_descriptor() && connection.session() == session;
+    auto granted = is_granted ? descriptor_from(reply.next_descriptor())
+                              : Result<Descriptor>(Status(Code::resource_exhausted, "not granted"));
     if (granted.ok()) {
-      grants.keep(next->SerializeAsString(), *std::move(granted));
+      grants.keep(next->SerializeAsString(), *std::move(granted), session);
     } else {
       grants.give_up();
     }

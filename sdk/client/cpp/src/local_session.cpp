@@ -226,6 +226,11 @@ bool LocalSession::is_over() noexcept {
   const std::int64_t now_ns = coarse_ns();
   if (now_ns < next_look_ns_.load(std::memory_order_relaxed)) return false;
   next_look_ns_.store(now_ns + look_interval_ns, std::memory_order_relaxed);
+  return has_ended();
+}
+
+bool LocalSession::has_ended() noexcept {
+  if (is_broken() || is_hung_up_.load(std::memory_order_relaxed)) return true;
   if (!socket_->is_hung_up()) return false;
   // Answers may still lie in the socket, so calls under way are left to find out by themselves.
   is_hung_up_.store(true, std::memory_order_relaxed);

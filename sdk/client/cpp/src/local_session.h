@@ -46,6 +46,8 @@ class LocalSession final : public HoldSession {
   // Looks at the connection, as a host that died cannot say so in memory: at most every 20 ms, so
   // that most of the time it costs a look at a coarse clock.
   bool is_over() noexcept override;
+  // The same, looked at now.
+  bool has_ended() noexcept;
   void released() noexcept override;
   Result<FileDescriptor> open_slab(std::uint32_t slab) override;
 

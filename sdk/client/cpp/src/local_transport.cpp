@@ -41,6 +41,10 @@ class LocalTransport final : public Transport {
     return result ? *result : gone();
   }
   std::uint64_t session() const noexcept override { return number_.load(); }
+  std::uint64_t live_session() noexcept override {
+    const std::lock_guard lock(mutex_);
+    return session_ && !session_->has_ended() ? number_.load() : 0;
+  }
   bool has_sessions() const noexcept override { return true; }
 
   Result<FileDescriptor> open(Handle what, const HandleId& id, Deadline deadline) override {

@@ -45,6 +45,8 @@ class Transport {
   // The session to which the host ties what calls take: it gives all back when the session ends.
   // 0: this transport has none.
   virtual std::uint64_t session() const noexcept { return 0; }
+  // The same, once the connection has been looked at; 0 also when it has ended.
+  virtual std::uint64_t live_session() noexcept { return session(); }
   virtual bool has_sessions() const noexcept { return false; }
 
   // A descriptor of the bytes of a lease or an allocation of this session.
