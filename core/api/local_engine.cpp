@@ -210,6 +210,7 @@ void LocalEngine::publish(const catalog::PublishEffect& effect) {
   command.place.length = object.length;
   command.place.tier = static_cast<std::uint32_t>(tiers_.number(object.tier));
   command.place.slab = text.data();
+  command.place.slab_number = location.slab;
   command.place.mapping_bytes = location.mapping_bytes;
   command.place.offset_bytes = location.offset_bytes;
   {

@@ -15,6 +15,7 @@ struct HeldPlace {
   std::uint64_t revision = 0;       // Of the payload.
   std::uint32_t tier = 0;           // The contract's number.
   std::string slab;                 // The name of the shared memory, for shm_open(3),
+  std::uint32_t slab_number = 0;    // the tier's number of it,
   std::uint64_t mapping_bytes = 0;  // its length,
   std::uint64_t offset_bytes = 0;   // and where in it the bytes begin.
 };

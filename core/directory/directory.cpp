@@ -144,6 +144,7 @@ std::optional<std::uint32_t> Directory::place_of_slab(const catalog::HeldPlace& 
     return std::nullopt;
   }
   std::memcpy(fresh.name, place.slab.data(), place.slab.size());
+  fresh.number = place.slab_number;
   fresh.mapping_bytes = place.mapping_bytes;
   header().slabs[slabs_.size()] = fresh;
   slabs_.push_back(place.slab);

@@ -44,7 +44,8 @@ constexpr std::size_t slabs_max = 8;
 
 // Where a slab is. Written before the first entry that names it is opened, then constant.
 struct SlabPlace {
-  char name[56];                // For shm_open(3), NUL-terminated.
+  char name[52];                // For shm_open(3), NUL-terminated.
+  std::uint32_t number;         // Of the tier, as its descriptors say it; never 0.
   std::uint64_t mapping_bytes;  // The length of the whole object.
 };
 

@@ -57,6 +57,13 @@ TEST_F(Local, what_is_in_a_slab_is_leased_without_a_call) {
   EXPECT_EQ(lease.bytes().size(), 100'000u);
   EXPECT_EQ(lease.descriptor().id, id);
   EXPECT_EQ(lease.descriptor().size_bytes, 100'000u);
+  // Where it is, is said as by a call: the one names the slab as the other does.
+  const client::Location place = client.resolve(id)->location;
+  EXPECT_EQ(lease.descriptor().location.slab, place.slab);
+  EXPECT_EQ(lease.descriptor().location.name, place.name);
+  EXPECT_EQ(lease.descriptor().location.offset_bytes, place.offset_bytes);
+  EXPECT_EQ(lease.descriptor().location.mapping_bytes, place.mapping_bytes);
+  EXPECT_NE(place.slab, 0u);  // Of an object of its own it is 0.
   // Another client, by gRPC, is told the same as of any lease. HOLD-1
   client::Client other = host_.client();
   const Status refused = other.erase(id);

@@ -8,6 +8,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
+#include <barrier>
 #include <cstring>
 #include <fstream>
 #include <optional>
@@ -85,6 +88,7 @@ TEST_F(direct, a_lease_says_what_the_entry_says) {
   EXPECT_EQ(lease.descriptor.location.offset_bytes, 5 * size);
   EXPECT_EQ(lease.descriptor.location.length_bytes, size);
   EXPECT_EQ(lease.descriptor.location.mapping_bytes, 64 * size);
+  EXPECT_EQ(lease.descriptor.location.slab, 3U);
   EXPECT_TRUE(held->bytes().empty());
 }
 
@@ -184,6 +188,43 @@ TEST_F(direct, any_thread_takes_any_slot) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
   for (std::uint32_t n = 0; n < 64; ++n) EXPECT_FALSE(directory_.is_held(n));
+}
+
+TEST_F(direct, threads_that_hold_little_leave_little_for_the_host_to_look_at) {
+  Client client = connect();
+  std::barrier all(20);
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 20; ++thread) {
+    threads.emplace_back([&, thread] {
+      const ReadLease lease = *client.open(id_of(thread));
+      all.arrive_and_wait();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GE(directory_.page(0).used, 20U);
+  EXPECT_LE(directory_.page(0).used, 32U);  // Two for each of the words that threads begin at.
+}
+
+TEST_F(direct, threads_may_ask_one_lease_at_a_time_what_it_says) {
+  Client client = connect();
+  std::vector<ReadLease> leases;
+  for (std::uint32_t i = 0; i < 1000; ++i) leases.push_back(*client.open(id_of(i % 64)));
+  std::array<std::atomic<std::size_t>, 2> arrived{};
+  std::array<std::vector<const Descriptor*>, 2> seen;
+  std::vector<std::thread> threads;
+  for (std::size_t self = 0; self < 2; ++self) {
+    threads.emplace_back([&, self] {
+      for (std::size_t i = 0; i < leases.size(); ++i) {
+        arrived[self] = i + 1;
+        while (arrived[1 - self] <= i) {
+        }
+        seen[self].push_back(&leases[i].descriptor());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(seen[0], seen[1]) << "two were made, and one of them was lost under its reader";
+  for (std::size_t i = 0; i < leases.size(); ++i) EXPECT_EQ(seen[0][i]->id, id_of(i % 64));
 }
 
 TEST_F(direct, a_lease_outlives_its_client) {

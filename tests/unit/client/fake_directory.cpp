@@ -53,6 +53,7 @@ FakeDirectory::FakeDirectory(std::uint32_t entries, std::uint32_t buckets, std::
   made.entries_offset = (sizeof(DirectoryHeader) + sizeof(std::uint32_t) * buckets + 63) / 64 * 64;
   made.bytes = memory_.bytes();
   made.slabs[0].mapping_bytes = slab_bytes;
+  made.slabs[0].number = 3;
 }
 
 FakeDirectory::~FakeDirectory() = default;

@@ -71,6 +71,7 @@ TEST(directory, shows_what_is_published_until_it_is_withdrawn) {
   EXPECT_EQ(session.entry(*entry).offset.load(), 4096u);
   EXPECT_EQ(session.entry(*entry).length.load(), 100u);
   EXPECT_STREQ(session.header().slabs[session.entry(*entry).slab.load()].name, "/a-slab");
+  EXPECT_EQ(session.header().slabs[session.entry(*entry).slab.load()].number, 5u);
   kept.directory.revise(10, 7);
   EXPECT_EQ(session.entry(*entry).revision.load(), 7u);
   EXPECT_FALSE(kept.directory.withdraw(10));

@@ -90,6 +90,7 @@ inline catalog::HeldPlace place_of(std::uint64_t number, std::uint64_t generatio
   place.revision = 2;
   place.tier = 2;
   place.slab = "/a-slab";
+  place.slab_number = 5;
   place.mapping_bytes = 1 << 20;
   place.offset_bytes = offset;
   return place;

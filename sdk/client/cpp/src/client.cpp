@@ -123,16 +123,17 @@ Result<ReadLease> Client::open_verified(const PayloadId& id, const LeaseOptions&
 Result<ReadLease> Client::open_once(const PayloadId& id, const LeaseOptions& options) {
   auto granted = lease(id, options);
   if (!granted) return granted.status();
-  auto parts = std::make_unique<ReadLease::Parts>();
+  auto made = std::make_unique<ReadLease::Parts>();
+  ReadLease::Parts* parts = made.get();
   parts->connection = connection_;
   // Read after the answer: at worst it is of a later session, where a release finds nothing.
   parts->session = connection_->session();
   parts->lease = *std::move(granted);
-  ReadLease held(std::move(parts));
+  ReadLease held(std::move(made));
   auto mapped = connection_->map(held.descriptor(), held.descriptor().size_bytes,
                                  detail::Access::read, held.lease().id.bytes);
   if (!mapped) return mapped.status();
-  held.parts_->mapped = *std::move(mapped);
+  parts->mapped = *std::move(mapped);
   return held;
 }
 

@@ -4,7 +4,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -66,6 +68,10 @@ Status check(const DirectoryHeader& header, std::uint64_t bytes) {
   return {};
 }
 
+constexpr std::chrono::milliseconds pause_min(1'000);
+constexpr std::chrono::milliseconds pause_max(64'000);
+using Clock = std::chrono::steady_clock;
+
 constexpr auto relaxed = std::memory_order_relaxed;
 
 bool is_wanted(const Entry& entry) {
@@ -74,9 +80,19 @@ bool is_wanted(const Entry& entry) {
 
 }  // namespace
 
-Result<std::unique_ptr<DirectoryReader>> DirectoryReader::make(
-    const FileDescriptor& directory, const FileDescriptor& page,
-    std::shared_ptr<HoldSession> session) {
+bool is_lasting(const Status& status) noexcept {
+  switch (status.code()) {
+    case Code::invalid_argument:
+    case Code::not_found:
+    case Code::permission_denied:
+    case Code::failed_precondition:
+    case Code::unimplemented: return true;
+    default: return status.reason() == "BAD_DIRECTORY";
+  }
+}
+
+Status DirectoryReader::begin(const FileDescriptor& directory, const FileDescriptor& page,
+                              std::shared_ptr<HoldSession> session) {
   auto mapped = map_whole(directory, sizeof(DirectoryHeader), PROT_READ, "the directory");
   if (!mapped) return mapped.status();
   auto mapped_page =
@@ -86,27 +102,18 @@ Result<std::unique_ptr<DirectoryReader>> DirectoryReader::make(
   DirectoryHeader header;
   std::memcpy(&header, (*mapped)->base(), sizeof header);
   PM_TRY(check(header, (*mapped)->length_bytes()));
-  std::unique_ptr<DirectoryReader> made(
-      new DirectoryReader(*std::move(mapped), *std::move(mapped_page), std::move(session)));
-  const std::byte* base = made->directory_->base();
-  made->buckets_ =
-      reinterpret_cast<const std::atomic<std::uint32_t>*>(base + header.buckets_offset);
-  made->entries_ = reinterpret_cast<const Entry*>(base + header.entries_offset);
-  made->buckets_count_ = header.buckets;
-  made->entries_count_ = header.entries;
-  return made;
+  directory_ = *std::move(mapped);
+  page_mapping_ = *std::move(mapped_page);
+  page_ = reinterpret_cast<SessionPage*>(page_mapping_->base());
+  const std::byte* base = directory_->base();
+  buckets_ = reinterpret_cast<const std::atomic<std::uint32_t>*>(base + header.buckets_offset);
+  entries_ = reinterpret_cast<const Entry*>(base + header.entries_offset);
+  buckets_count_ = header.buckets;
+  entries_count_ = header.entries;
+  session_ = std::move(session);
+  state_.fetch_add(1);
+  return {};
 }
-
-DirectoryReader::DirectoryReader(std::unique_ptr<Mapping> directory, std::unique_ptr<Mapping> page,
-                                 std::shared_ptr<HoldSession> session) noexcept
-    : directory_(std::move(directory)),
-      page_mapping_(std::move(page)),
-      page_(reinterpret_cast<SessionPage*>(page_mapping_->base())),
-      buckets_(nullptr),
-      entries_(nullptr),
-      buckets_count_(0),
-      entries_count_(0),
-      session_(std::move(session)) {}
 
 bool DirectoryReader::hold(const PayloadId& id, Hold* hold) noexcept {
   const std::uint32_t slot = slots_.take();
@@ -114,7 +121,8 @@ bool DirectoryReader::hold(const PayloadId& id, Hold* hold) noexcept {
   std::uint64_t words[2];
   std::memcpy(words, id.bytes.data(), sizeof words);
   // In this order: whoever retires it sees the slot taken, or is seen here.
-  if (is_retired_.load() || session_->is_over() || !look(words[0], words[1], slot, hold)) {
+  if (phase_of(state_.load()) != Phase::live || session_->is_over() ||
+      !look(words[0], words[1], slot, hold)) {
     unpin(slot);
     return false;
   }
@@ -170,14 +178,15 @@ bool DirectoryReader::fill(const Entry& entry, Hold* hold) noexcept {
   if (slab >= local::slabs_max || length == 0) return false;
   const std::byte* base = slab_base(slab);
   if (base == nullptr) return false;
-  const std::uint64_t bytes = slabs_[slab].bytes;
+  const SlabInfo* info = slabs_[slab].info;
+  const std::uint64_t bytes = info->bytes;
   if (offset > bytes || length > bytes - offset) return false;
   hold->bytes = base + offset;
   hold->offset_bytes = offset;
   hold->length_bytes = length;
   hold->version = entry.revision.load(relaxed);
   hold->tier = entry.tier.load(relaxed);
-  hold->slab = slab;
+  hold->slab = info;
   return true;
 }
 
@@ -186,18 +195,20 @@ const std::byte* DirectoryReader::slab_base(std::uint32_t slab) noexcept {
   const std::byte* base = place.base.load(std::memory_order_acquire);
   if (base != nullptr) return base;
   const std::lock_guard lock(slabs_mutex_);
-  if (place.mapping || place.is_refused) return place.base.load(relaxed);
-  auto mapped = guarded([&] { return map_slab(slab); });
-  if (!mapped) {
-    place.is_refused = true;
-    return nullptr;
+  const auto now = std::chrono::steady_clock::now();
+  if (place.mapping || now < place.next_try) return place.base.load(relaxed);
+  const Status status = guarded([&] { return map_slab(slab); });
+  if (status.ok()) {
+    place.base.store(place.mapping->base(), std::memory_order_release);
+    return place.mapping->base();
   }
-  place.mapping = *std::move(mapped);
-  place.base.store(place.mapping->base(), std::memory_order_release);
-  return place.mapping->base();
+  // Each try may take its time, and all that open something wait for it: so less and less often.
+  place.pause = std::clamp<std::chrono::milliseconds>(2 * place.pause, pause_min, pause_max);
+  place.next_try = is_lasting(status) ? Clock::time_point::max() : Clock::now() + place.pause;
+  return nullptr;
 }
 
-Result<std::unique_ptr<Mapping>> DirectoryReader::map_slab(std::uint32_t slab) {
+Status DirectoryReader::map_slab(std::uint32_t slab) {
   const auto* header = reinterpret_cast<const DirectoryHeader*>(directory_->base());
   local::SlabPlace said;
   std::memcpy(&said, &header->slabs[slab], sizeof said);
@@ -206,16 +217,29 @@ Result<std::unique_ptr<Mapping>> DirectoryReader::map_slab(std::uint32_t slab) {
   FileDescriptor file;
   if (said.name[0] != '\0') file = FileDescriptor(::shm_open(said.name, O_RDONLY, 0));
   if (file.get() < 0) {
+    // Who has no more descriptors could not take one from the host either, and would lose the
+    // session with it.
+    if (said.name[0] != '\0' && errno != ENOENT && errno != EACCES && errno != EPERM) {
+      return {Code::resource_exhausted, "cannot open a slab"};
+    }
     auto given = session_->open_slab(slab);
     if (!given) return given.status();
     file = *std::move(given);
   }
   auto mapped = map_whole(file, said.mapping_bytes, PROT_READ, "a slab");
-  if (!mapped) return mapped;
-  Slab& place = slabs_[slab];
-  std::memcpy(place.name.data(), said.name, sizeof said.name);
-  place.bytes = (*mapped)->length_bytes();
-  return mapped;
+  if (!mapped) return mapped.status();
+  SlabInfo info;
+  std::memcpy(info.name.data(), said.name, sizeof said.name);
+  info.number = said.number;
+  info.bytes = (*mapped)->length_bytes();
+  slabs_[slab].info = known(info);
+  slabs_[slab].mapping = *std::move(mapped);
+  return {};
+}
+
+const SlabInfo* DirectoryReader::known(const SlabInfo& info) {
+  const auto found = std::find(infos_.begin(), infos_.end(), info);
+  return found != infos_.end() ? &*found : &infos_.emplace_front(info);
 }
 
 void DirectoryReader::mark_used(std::uint32_t slot) noexcept {
@@ -239,22 +263,32 @@ void DirectoryReader::let_go(const Hold& hold) noexcept {
 }
 
 void DirectoryReader::retire() noexcept {
-  is_retired_.store(true);
-  if (slots_.is_unused()) unmap();
+  state_.fetch_add(1);
+  end_if_unused();
 }
 
 void DirectoryReader::unpin(std::uint32_t slot) noexcept {
   slots_.give_back(slot);
-  if (is_retired_.load() && slots_.is_unused()) unmap();
+  end_if_unused();
 }
 
-// Once it is retired nobody begins to look: all that take a slot see it and give it back.
-void DirectoryReader::unmap() noexcept {
-  if (is_unmapped_.exchange(true)) return;
+// Once it is retired nobody begins to look: all that take a slot see it and give it back. Of those
+// who see that nothing is held one ends it; who saw an earlier life's end finds another state.
+void DirectoryReader::end_if_unused() noexcept {
+  std::uint64_t state = state_.load();
+  if (phase_of(state) != Phase::retired || !slots_.is_unused()) return;
+  if (!state_.compare_exchange_strong(state, state + 1)) return;
   directory_.reset();
   page_mapping_.reset();
-  for (Slab& slab : slabs_) slab.mapping.reset();
+  for (Slab& slab : slabs_) {
+    slab.base.store(nullptr);
+    slab.info = nullptr;
+    slab.mapping.reset();
+    slab.next_try = {};
+    slab.pause = {};
+  }
   session_.reset();
+  state_.fetch_add(1);
 }
 
 }  // namespace pm::client::detail

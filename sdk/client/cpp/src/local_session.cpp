@@ -217,8 +217,33 @@ Result<FileDescriptor> LocalSession::open(Handle what, std::uint64_t value, std:
   return std::move(got->front());
 }
 
-Result<std::vector<FileDescriptor>> LocalSession::attach(Deadline deadline) {
-  return ask(header_of(FrameKind::attach), {}, FrameKind::attached, deadline);
+bool LocalSession::ask_for_pages() {
+  auto asked = std::make_shared<Registration>(*this, FrameKind::attached);
+  const auto begun =
+      begin(*asked, header_of(FrameKind::attach), {}, {}, Clock::now() + cancel_time);
+  if (!begun || !begun->ok()) return false;
+  const std::lock_guard lock(mutex_);
+  pages_ = std::move(asked);
+  return true;
+}
+
+void LocalSession::wait_for_pages(Deadline deadline) {
+  std::shared_ptr<Registration> asked;
+  {
+    const std::lock_guard lock(mutex_);
+    asked = pages_;
+  }
+  if (asked) static_cast<void>(wait(asked->call, deadline));
+}
+
+std::optional<Result<std::vector<FileDescriptor>>> LocalSession::take_pages() {
+  std::shared_ptr<Registration> asked;  // Ends without the lock, which it takes.
+  const std::lock_guard lock(mutex_);
+  if (!pages_ || (!pages_->call.is_done && failure_.ok())) return std::nullopt;
+  asked.swap(pages_);
+  if (!asked->call.is_done) return failure_;
+  if (!asked->call.status.ok()) return asked->call.status;
+  return std::move(asked->call.descriptors);
 }
 
 bool LocalSession::is_over() noexcept {

@@ -38,8 +38,12 @@ class LocalSession final : public HoldSession {
                                const Transport::Visit& visit);
   // A descriptor of a lease or an allocation.
   Result<FileDescriptor> open(Handle what, const HandleId& id, Deadline deadline);
-  // The directory, then the page.
-  Result<std::vector<FileDescriptor>> attach(Deadline deadline);
+
+  // Asks for the directory and a page; false: not sent. Nobody need wait for the answer: it is
+  // kept until it is taken, once, and is the directory, then the page.
+  bool ask_for_pages();
+  void wait_for_pages(Deadline deadline);
+  std::optional<Result<std::vector<FileDescriptor>>> take_pages();
 
   bool is_broken() const noexcept { return is_broken_.load(std::memory_order_acquire); }
 
@@ -97,7 +101,8 @@ class LocalSession final : public HoldSession {
   bool is_reading_ = false;
   std::uint64_t next_number_ = 1;
   std::unordered_map<std::uint64_t, Call*> calls_;
-  std::vector<Call*> followers_;  // Those that wait for their answer without reading.
+  std::vector<Call*> followers_;         // Those that wait for their answer without reading.
+  std::shared_ptr<Registration> pages_;  // The last, as it needs all the others at its end.
 };
 
 }  // namespace pm::client::detail

@@ -2,18 +2,23 @@
 
 #include <sys/un.h>
 
+#include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <mutex>
 #include <optional>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
+#include "direct_holds.h"
+#include "guarded.h"
 #include "local_session.h"
 #include "transport.h"
 
 namespace pm::client::detail {
 namespace {
+
+constexpr std::chrono::seconds attach_time(1);
 
 Status gone() { return {Code::unavailable, "the host ends each connection that is made to it"}; }
 
@@ -52,10 +57,7 @@ class LocalTransport final : public Transport {
     if (!session) return session.status();
     return (*session)->open(what, id, deadline);
   }
-  bool hold(const PayloadId& id, Hold* hold) noexcept override {
-    DirectoryReader* reader = reader_.load(std::memory_order_acquire);
-    return reader != nullptr && reader->hold(id, hold);
-  }
+  bool hold(const PayloadId& id, Hold* hold) noexcept override { return holds_.hold(id, hold); }
 
  private:
   // What was not sent, because the host had closed the connection while it was idle, is sent over
@@ -66,44 +68,60 @@ class LocalTransport final : public Transport {
       const auto session = connected(deadline);
       if (!session) return session.status();
       auto result = doing(**session);
+      holds_.look();
       if (result) return result;
     }
     return std::nullopt;
   }
 
-  // The session, made anew where the last one broke.
+  bool has_session() const { return session_ && !session_->is_broken(); }
+
+  // The session, made anew where the last one broke. One thread connects, with its own deadline
+  // and without the lock; each of the others waits no longer than its own.
   Result<std::shared_ptr<LocalSession>> connected(Deadline deadline) {
-    const std::lock_guard lock(mutex_);
-    if (session_ && !session_->is_broken()) return session_;
+    std::unique_lock lock(mutex_);
+    const auto is_decided = [&] { return has_session() || !is_connecting_; };
+    if (!has_connected_.wait_until(lock, deadline, is_decided)) {
+      return Status(Code::deadline_exceeded, "the host did not answer in time");
+    }
+    if (has_session()) return session_;
+    is_connecting_ = true;
+    const auto old = std::move(session_);  // Its end is a call of the system's, too.
     session_.reset();
-    if (DirectoryReader* reader = reader_.exchange(nullptr)) reader->retire();
-    auto made = LocalSession::make(path_, spin_us_, deadline);
+    lock.unlock();
+    holds_.renew(nullptr);
+    auto made = guarded([&] { return LocalSession::make(path_, spin_us_, deadline); });
+    lock.lock();
+    is_connecting_ = false;
+    has_connected_.notify_all();
     if (!made) return made.status();
-    if (is_direct_) attach(*made, deadline);
-    session_ = *std::move(made);
+    session_ = *made;
     number_.fetch_add(1);
-    return session_;
+    if (!is_direct_) return made;
+    holds_.renew(*made);
+    lock.unlock();
+    ask_for_pages(**made, deadline);
+    return made;
   }
 
-  // Whatever the host says against it, calls do as well.
-  void attach(const std::shared_ptr<LocalSession>& session, Deadline deadline) {
-    const auto got = session->attach(deadline);
-    if (!got) return;
-    auto reader = DirectoryReader::make(got->at(0), got->at(1), session);
-    if (!reader) return;
-    readers_.push_back(*std::move(reader));
-    reader_.store(readers_.back().get(), std::memory_order_release);
+  // Whoever connects waits for the answer, so that it can hold at once; but not so long that its
+  // own call has no time left.
+  void ask_for_pages(LocalSession& session, Deadline deadline) {
+    holds_.look();
+    const Deadline now = Clock::now();
+    session.wait_for_pages(now + std::min<Clock::duration>((deadline - now) / 2, attach_time));
+    holds_.look();
   }
 
   const std::string path_;
   const std::uint32_t spin_us_;
   const bool is_direct_;
   std::atomic<std::uint64_t> number_{0};
-  std::atomic<DirectoryReader*> reader_{nullptr};
+  DirectHolds holds_;
   std::mutex mutex_;
+  std::condition_variable has_connected_;
+  bool is_connecting_ = false;
   std::shared_ptr<LocalSession> session_;
-  // Of all sessions, as somebody may just be asking an old one; those have nothing mapped.
-  std::vector<std::unique_ptr<DirectoryReader>> readers_;
 };
 
 }  // namespace

@@ -10,7 +10,9 @@
 namespace pm::client::detail {
 
 // Which slots of a session's page this process uses. Threads begin at words of their own, so that
-// they rarely meet. [thread-safe]
+// they rarely meet. The words take turns in the page: the host looks at each slot up to the last
+// one that was ever used, under a lock of its own, so a few holds must lie at the page's begin
+// however many threads have them. [thread-safe]
 class SlotPool {
  public:
   static constexpr std::uint32_t none = UINT32_MAX;
@@ -24,16 +26,17 @@ class SlotPool {
       std::uint64_t seen = word.load(std::memory_order_relaxed);
       while (~seen != 0) {
         const auto bit = static_cast<std::uint32_t>(std::countr_one(seen));
-        if (number * 64 + bit >= local::slots_max) break;
+        const std::uint32_t slot = bit * words_count + number;
+        if (slot >= local::slots_max) break;
         const std::uint64_t before = word.fetch_or(std::uint64_t{1} << bit);
-        if ((before >> bit & 1) == 0) return number * 64 + bit;
+        if ((before >> bit & 1) == 0) return slot;
         seen = before;
       }
     }
     return none;
   }
   void give_back(std::uint32_t slot) noexcept {
-    words_[slot / 64].bits.fetch_and(~(std::uint64_t{1} << slot % 64));
+    words_[slot % words_count].bits.fetch_and(~(std::uint64_t{1} << slot / words_count));
   }
   bool is_unused() const noexcept {
     for (const Word& word : words_) {

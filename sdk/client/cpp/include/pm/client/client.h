@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <compare>
 #include <cstddef>
@@ -53,6 +54,7 @@ Result<std::array<std::uint8_t, 16>> parse_uuid(std::string_view text);
 std::string format_uuid(const std::array<std::uint8_t, 16>& bytes);
 class Connection;
 class DirectoryReader;
+struct SlabInfo;
 }  // namespace detail
 
 // Sixteen bytes; as text a UUID in lower case (RFC 4122).
@@ -172,8 +174,9 @@ struct CreateOptions {
   // host grants it only when there is room at that moment; nothing leaves for it, and commit()
   // fails no sooner. What was granted takes room and counts its ttl_ms from then on. It is used
   // within a second or deleted: by the next create() with `ahead`, or when the Client and all that
-  // it handed out are gone. Of a client that was killed the host's limit for uncommitted payloads
-  // deletes it. A Client holds up to 8. With a request_id it is without effect.
+  // it handed out are gone; on a local socket it ends with its session. Of a client that was killed
+  // the host's limit for uncommitted payloads deletes it. A Client holds up to 8. With a request_id
+  // it is without effect.
   bool ahead = false;
 };
 
@@ -297,7 +300,7 @@ struct Hold {
   PayloadId id;
   std::uint32_t entry = 0;
   std::uint32_t slot = 0;
-  std::uint32_t slab = 0;
+  const SlabInfo* slab = nullptr;  // As the reader.
   std::uint32_t tier = 0;
 };
 }  // namespace detail
@@ -364,7 +367,8 @@ class ReadLease {
   Status release_hold() noexcept;
   std::shared_ptr<detail::Connection> connection_;  // Of a direct one.
   detail::Hold hold_;
-  mutable std::unique_ptr<Parts> parts_;  // Of a direct one: made when somebody asks for lease().
+  // Owned. Of a direct one: made when somebody asks for lease(), by whoever is the first.
+  mutable std::atomic<Parts*> parts_{nullptr};
 };
 
 class Client {
