@@ -36,6 +36,12 @@ constexpr char config_schema[] =
       "description": "Permissions, in octal, of segments being written and of the slab. )json"
     R"json(Wider than 0600 lets the group or everybody open them."
     },
+    "sealed_max": {
+      "type": "integer", "minimum": 0,
+      "description": "How many payloads of the sealed layout there may be at a time; each )json"
+    R"json(holds a descriptor of the host. Without it, a quarter of those it may have )json"
+    R"json((RLIMIT_NOFILE)."
+    },
     "numa_node": {
       "type": "integer", "minimum": 0,
       "description": "The NUMA node whose memory this tier takes, and another's only when )json"

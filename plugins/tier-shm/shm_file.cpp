@@ -10,6 +10,10 @@
 #include <system_error>
 #include <vector>
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U  // Linux 6.3; the C library of Debian 12 does not know it.
+#endif
+
 namespace pm::shm {
 namespace {
 
@@ -85,6 +89,36 @@ Result<ShmFile> ShmFile::create(const std::string& name, mode_t mode) {
     }
   }
   return file;
+}
+
+Result<ShmFile> ShmFile::create_nameless(const std::string& label, mode_t mode) {
+  constexpr unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  ShmFile file(::memfd_create(label.c_str(), flags | MFD_NOEXEC_SEAL));
+  if (file.get() < 0 && errno == EINVAL) {
+    file = ShmFile(::memfd_create(label.c_str(), flags));  // An older kernel.
+  }
+  if (file.get() < 0) return errno_status(errno, "cannot create a memfd");
+  PM_TRY(file.set_mode(mode));
+  return file;
+}
+
+int ShmFile::add_seals(int seals) const {
+  return ::fcntl(descriptor_, F_ADD_SEALS, seals) == 0 ? 0 : errno;
+}
+
+Result<int> ShmFile::seals() const {
+  const int seals = ::fcntl(descriptor_, F_GET_SEALS);
+  if (seals < 0) return errno_status(errno, "cannot read the seals of a memfd");
+  return seals;
+}
+
+Result<int> ShmFile::open_again(int flags) const {
+  const std::string path = "/proc/self/fd/" + std::to_string(descriptor_);
+  const int again = ::open(path.c_str(), flags | O_CLOEXEC);
+  if (again >= 0) return again;
+  const Status failed = errno_status(errno, "cannot open a memfd again by " + path);
+  if (failed.code() != Code::not_found) return failed;
+  return Status(Code::internal, failed.message() + "; is /proc mounted?");
 }
 
 Status ShmFile::set_mode(mode_t mode) const {

@@ -36,11 +36,22 @@ class ShmFile {
   // Makes a new one whose permissions are exactly `mode`. ALREADY_EXISTS: the name is taken.
   static Result<ShmFile> create(const std::string& name, mode_t mode);
 
+  // Makes one that has no name in the file system, and whose seals can be set (memfd_create(2)).
+  // `label` is what /proc shows.
+  static Result<ShmFile> create_nameless(const std::string& label, mode_t mode);
+
   int get() const { return descriptor_; }
   // Gives the descriptor away, as other processes want it.
   Result<int> hand_over();
   Result<struct stat> stat() const;
   Status set_mode(mode_t mode) const;
+
+  // Of a nameless one. 0, or an errno: EBUSY: it is mapped for writing; EPERM: no seal can be added
+  // any more.
+  int add_seals(int seals) const;
+  Result<int> seals() const;
+  // A descriptor for another process, that shares neither offset nor flags with this one.
+  Result<int> open_again(int flags) const;
 
   // Takes room for the first `length` bytes, for certain: tmpfs over-commits what ftruncate(2)
   // makes, and its writer would die of SIGBUS. RESOURCE_EXHAUSTED: the file system is full.

@@ -4,15 +4,15 @@
 
 #include <atomic>
 #include <memory>
-#include <optional>
 #include <pm/cpp/config.hpp>
 
+#include "sealed.h"
 #include "segments.h"
 #include "slab.h"
 
-// A tier in POSIX shared memory, in two layouts that share one capacity: `slab_bytes` of it are a
-// slab for clients that ask for one, all else is room for segments. A segment never takes slab
-// room; an object for which the slab has no room becomes a segment.
+// A tier in shared memory, in three layouts that share one capacity: `slab_bytes` of it are a slab
+// for clients that ask for one, all else is room for segments and sealed objects. They never take
+// slab room; an object for which the slab has no room becomes a segment.
 
 namespace pm::shm {
 
@@ -48,27 +48,39 @@ class ShmTier {
   struct Options {
     std::uint64_t capacity_bytes;
     std::uint64_t slab_bytes;
+    std::uint64_t sealed_max;
     mode_t mode;
     std::string boot_id;
     std::shared_ptr<const NumaNode> node;  // NULL: anywhere.
   };
   ShmTier(const sdk::Host& host, const Options& options, Names names)
-      : host_(host), options_(options), segments_(std::move(names), options.mode, options.node) {}
+      : host_(host),
+        options_(options),
+        segments_(names, options.mode, options.node),
+        sealed_(std::move(names), options.sealed_max, options.node) {}
+
+  // What a cookie says.
+  struct Place {
+    enum Layout : std::uint8_t { segment = 1, block = 2, sealed = 3 } layout = segment;
+    std::uint32_t first = 0;  // Of a block: its first granule.
+  };
 
   Status start(const std::string& instance_id);
   Status start_slab(const std::string& instance_id);
-  void warn_when_the_file_system_is_smaller() const;
-  Status allocate_segment(const pm_call_context_t* context, const pm_object_id_t& object,
-                          std::uint64_t length, bool host_writes);
-  // The slab's first granule when the cookie names a block, nothing when it names a segment.
-  Result<std::optional<std::uint32_t>> block_of(const pm_cookie_t& cookie) const;
+  void warn_when_there_is_less_than_configured() const;
+  Status allocate_elsewhere(const pm_call_context_t* context, const pm_object_id_t& object,
+                            std::uint64_t length, std::uint32_t flags);
+  bool holds(const pm_object_id_t& object, Place::Layout layout) const;
+  // NOT_FOUND: not one of this tier's.
+  Result<Place> place_of(const pm_cookie_t& cookie) const;
 
   const sdk::Host host_;
   const Options options_;
   const Segments segments_;
+  SealedObjects sealed_;
   std::unique_ptr<Slab> slab_;  // NULL when slab_bytes is 0.
   std::string claimed_;         // The stem of names that this instance holds in this process.
-  std::atomic<std::uint64_t> segment_bytes_ = 0;
+  std::atomic<std::uint64_t> segment_bytes_ = 0;  // With those of sealed objects.
   std::atomic<std::uint64_t> segment_count_ = 0;
 };
 

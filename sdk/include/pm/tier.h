@@ -73,7 +73,13 @@ enum pm_allocate_flag {
   PM_ALLOCATE_SLAB = 1u << 0,  // The client has the tier's slabs mapped and wants a block of one.
   // The host itself will write every byte before it seals, and no client before that. Room may be
   // taken as it writes, and a write may then say PM_RESOURCE_EXHAUSTED.
-  PM_ALLOCATE_HOST_WRITES = 1u << 1
+  PM_ALLOCATE_HOST_WRITES = 1u << 1,
+  // The client is not trusted, or trusts nobody: nobody, whatever user, changes the bytes once
+  // they are sealed, also by what it got to write them, nor ever the length. seal() refuses while
+  // a client maps them for writing. Such an object may have no name (an empty text in its location:
+  // clients get a descriptor, pm.tier.share) and then ends with the host, whatever the tier's
+  // traits: adopt says PM_NOT_FOUND. Its seal() may block. Goes before PM_ALLOCATE_SLAB.
+  PM_ALLOCATE_SEALED = 1u << 2
 };
 
 typedef struct pm_allocate_options {
@@ -93,7 +99,7 @@ typedef struct pm_allocation {
 enum pm_location_kind {
   PM_LOCATION_NONE = 0,
   PM_LOCATION_GPU = 1,     // device, handle, offset
-  PM_LOCATION_SHM = 2,     // text = name for shm_open(3), slab, block, offset
+  PM_LOCATION_SHM = 2,     // text = name for shm_open(3) or empty, slab, block, offset
   PM_LOCATION_FILE = 3,    // text = absolute path, offset
   PM_LOCATION_GENERIC = 4  // text = URI, offset, handle = opaque bytes
 };
@@ -167,8 +173,9 @@ typedef struct pm_tier {
   // Makes what was written survive what this tier promises to survive. After it returns PM_OK the
   // object may be read, and is not written again. A sealed object can be sealed again: a host that
   // did not hear of the first time asks once more. PM_FAILED_PRECONDITION: what stands there has
-  // not the length allocated (a client shortened it). PM_DATA_LOSS: the medium failed to sync,
-  // and nothing it holds unsynced can be trusted; the host takes the tier out of service.
+  // not the length allocated (a client shortened it), or a client still maps it for writing
+  // (PM_ALLOCATE_SEALED); it can be asked again. PM_DATA_LOSS: the medium failed to sync, and
+  // nothing it holds unsynced can be trusted; the host takes the tier out of service.
   // [worker]
   pm_status_t (*seal)(const struct pm_tier* tier, const pm_call_context_t* context,
                       const pm_object_id_t* object, const pm_cookie_t* cookie, uint64_t length);

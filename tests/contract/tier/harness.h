@@ -55,6 +55,9 @@ class Bench {
   const pm_tier_t* tier() const { return tier_; }
   const pm_tier_info_t& info() const { return info_; }
   bool has(pm_tier_trait trait) const { return (info_.traits & trait) != 0; }
+  bool asks_for_sealing() const { return (subject_.allocate_flags & PM_ALLOCATE_SEALED) != 0; }
+  // What is asked for PM_ALLOCATE_SEALED may end with the host, whatever the traits.
+  bool outlives_the_host() const { return has(PM_TIER_SURVIVES_PROCESS) && !asks_for_sealing(); }
   const pm_tier_enumerate_t* enumeration() const;
 
   void create();

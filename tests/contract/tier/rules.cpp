@@ -9,7 +9,8 @@ namespace {
 
 unsigned offered_by(const Bench& bench) {
   unsigned offers = bench.has(PM_TIER_KEEPS_BYTES) ? needs_bytes : needs_no_bytes;
-  if (bench.has(PM_TIER_SURVIVES_PROCESS)) offers |= needs_survival;
+  offers |= bench.asks_for_sealing() ? needs_sealing : needs_names;
+  if (bench.outlives_the_host()) offers |= needs_survival;
   if (bench.enumeration() != nullptr) offers |= needs_enumeration;
   if (bench.info().capacity_bytes != UINT64_MAX) offers |= needs_capacity;
   if (bench.has(PM_TIER_HOST_ADDRESSABLE)) offers |= needs_address;
@@ -37,7 +38,7 @@ const std::vector<Rule>& tier_rules() {
   static const std::vector<Rule> all = [] {
     std::vector<Rule> rules;
     for (const auto& part : {abi_rules(), byte_rules(), object_rules(), life_rules(),
-                             location_rules(), room_rules(), share_rules()}) {
+                             location_rules(), room_rules(), share_rules(), sealed_rules()}) {
       rules.insert(rules.end(), part.begin(), part.end());
     }
     std::sort(rules.begin(), rules.end(),

@@ -7,7 +7,7 @@
 #include "harness.h"
 
 // What every tier keeps, one function for each rule. Which rules apply to a tier follows from what
-// it declares (pm_tier_trait, capacity, extensions), never from its name.
+// it declares (pm_tier_trait, capacity, extensions) and is asked for, never from its name.
 
 namespace pm::check {
 
@@ -21,6 +21,8 @@ enum Need : unsigned {
   needs_address = 1u << 5,          // PM_TIER_HOST_ADDRESSABLE
   needs_parallel_ranges = 1u << 6,  // PM_TIER_PARALLEL_RANGES
   needs_share = 1u << 7,            // PM_TIER_SHARES_DESCRIPTORS
+  needs_sealing = 1u << 8,          // The subject is asked for PM_ALLOCATE_SEALED.
+  needs_names = 1u << 9,            // The opposite.
 };
 
 struct Rule {
@@ -50,5 +52,6 @@ std::vector<Rule> life_rules();
 std::vector<Rule> location_rules();
 std::vector<Rule> room_rules();
 std::vector<Rule> share_rules();
+std::vector<Rule> sealed_rules();
 
 }  // namespace pm::check

@@ -194,8 +194,8 @@ std::vector<Rule> abi_rules() {
        "After destroy() no thread and no descriptor of the instance is left.", needs_nothing,
        destroy_leaves_no_thread_or_descriptor},
       {"TIER-08", "objects_hold_no_descriptor",
-       "A sealed object that no one uses holds no descriptor open.", needs_bytes,
-       objects_hold_no_descriptor},
+       "A sealed object that no one uses holds no descriptor open, if it has a name.",
+       needs_bytes | needs_names, objects_hold_no_descriptor},
   };
 }
 

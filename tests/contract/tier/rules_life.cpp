@@ -105,7 +105,7 @@ void enumerate_lists_exactly(Bench& bench) {
     objects.pop_back();
   }
   require_list(bench, objects);
-  if (bench.has(PM_TIER_SURVIVES_PROCESS)) {
+  if (bench.outlives_the_host()) {
     bench.restart();
     require_list(bench, objects);
   }

@@ -41,7 +41,9 @@ void location_is_well_formed(Bench& bench) {
   require(names_a_file(location), "a host-addressable tier names neither shared memory nor file");
   require(std::memchr(location.text, 0, location.text_capacity) != nullptr,
           "the text does not end in NUL");
-  require(location.text[0] == '/', "the text is not absolute: " + std::string(location.text));
+  const bool may_be_nameless = bench.asks_for_sealing() && location.kind == PM_LOCATION_SHM;
+  require(location.text[0] == '/' || (may_be_nameless && location.text[0] == '\0'),
+          "the text is not absolute: " + std::string(location.text));
   require(location.mapping_bytes >= location.offset_bytes + object.length,
           "the mapping ends before the object does");
 }
@@ -143,27 +145,29 @@ void shortened_object_does_not_kill_the_host(Bench& bench) {
 
 std::vector<Rule> location_rules() {
   constexpr unsigned needs = needs_bytes | needs_address;
+  constexpr unsigned needs_place = needs | needs_names;
   return {
       {"TIER-40", "location_is_well_formed",
-       "locate names an absolute place, ended by NUL, that holds the whole object.", needs,
-       location_is_well_formed},
+       "locate names an absolute place, ended by NUL, that holds the whole object; memory that is "
+       "asked for PM_ALLOCATE_SEALED may have no name.",
+       needs, location_is_well_formed},
       {"TIER-41", "client_reads_what_the_tier_wrote",
-       "A client that opens the place reads the object's bytes at offset_bytes.", needs,
+       "A client that opens the place reads the object's bytes at offset_bytes.", needs_place,
        client_reads_what_the_tier_wrote},
       {"TIER-42", "tier_reads_what_a_client_wrote",
-       "What a client writes into its mapping before seal is what the tier reads.", needs,
+       "What a client writes into its mapping before seal is what the tier reads.", needs_place,
        tier_reads_what_a_client_wrote},
       {"TIER-43", "location_is_closed_to_others",
-       "Unless configured otherwise, only the owner may open the place.", needs,
+       "Unless configured otherwise, only the owner may open the place.", needs_place,
        location_is_closed_to_others},
       {"TIER-44", "small_buffer_is_refused",
        "locate into too small a buffer is RESOURCE_EXHAUSTED and writes not past it.", needs,
        small_buffer_is_refused},
       {"TIER-45", "shortened_object_is_not_sealed",
-       "seal of an object that a client shortened is FAILED_PRECONDITION.", needs,
+       "seal of an object that a client shortened is FAILED_PRECONDITION.", needs_place,
        shortened_object_is_not_sealed},
       {"TIER-46", "shortened_object_does_not_kill_the_host",
-       "read, write and remove of an object that a client shortened return.", needs,
+       "read, write and remove of an object that a client shortened return.", needs_place,
        shortened_object_does_not_kill_the_host},
   };
 }

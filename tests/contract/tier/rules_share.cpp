@@ -211,7 +211,7 @@ std::vector<Rule> share_rules() {
        "Before seal an object is opened for writing only, after it for reading only.", needs_share,
        descriptors_follow_the_seal},
       {"TIER-65", "shortened_object_is_not_shared",
-       "open_object of what has another length is DATA_LOSS.", needs_share,
+       "open_object of what has another length is DATA_LOSS.", needs_share | needs_names,
        shortened_object_is_not_shared},
       {"TIER-66", "unknown_object_is_not_shared",
        "open_object and open_slab of what is not there are NOT_FOUND.", needs_share,

@@ -22,6 +22,8 @@ std::vector<Subject> real_tiers() {
       {"shm_slab", plugin("tier-shm.so"),
        R"({"prefix": "@UNIQUE@", "capacity_bytes": @CAPACITY@, "slab_bytes": @CAPACITY@})",
        PM_ALLOCATE_SLAB},
+      {"shm_sealed", plugin("tier-shm.so"),
+       R"({"prefix": "@UNIQUE@", "capacity_bytes": @CAPACITY@})", PM_ALLOCATE_SEALED},
       {"disk", plugin("tier-disk.so"),
        R"({"root": "@DIRECTORY@/root", "capacity_bytes": @CAPACITY@})"},
   };

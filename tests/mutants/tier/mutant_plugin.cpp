@@ -33,9 +33,11 @@ void get_usage(const pm_tier_t* tier, pm_tier_usage_t* usage) {
 }
 
 pm_status_t allocate(const pm_tier_t* tier, const pm_call_context_t*, const pm_object_id_t* object,
-                     uint64_t length, const pm_allocate_options_t*, pm_allocation_t* allocation) {
+                     uint64_t length, const pm_allocate_options_t* options,
+                     pm_allocation_t* allocation) {
   pm_allocation_t value{};
-  const pm_status_t status = self(tier).allocate(*object, length, value.bytes_charged);
+  const pm_status_t status =
+      self(tier).allocate(*object, length, options->flags, value.bytes_charged);
   if (status == PM_OK) copy_out(tier, value, allocation);
   return status;
 }

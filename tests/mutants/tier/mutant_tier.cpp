@@ -71,6 +71,7 @@ MutantTier::MutantTier(std::string directory, std::uint64_t capacity_bytes, std:
 
 MutantTier::~MutantTier() {
   for (const int file : kept_) ::close(file);
+  for (const auto& [name, file] : nameless_) ::close(file);
   if (breaks("destroy_leaves_no_thread_or_descriptor")) (void)::dup(STDERR_FILENO);
   if (breaks("sealed_bytes_survive")) {
     for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
@@ -97,7 +98,7 @@ void MutantTier::usage(pm_tier_usage_t& usage) const {
   usage.objects = objects_;
 }
 
-std::string MutantTier::path_of(const pm_object_id_t& object) const {
+std::string MutantTier::name_of(const pm_object_id_t& object) const {
   std::string name;
   char digits[17];
   for (const auto byte : object.payload) {
@@ -107,7 +108,13 @@ std::string MutantTier::path_of(const pm_object_id_t& object) const {
   const bool one = breaks("generations_are_different_objects");
   std::snprintf(digits, sizeof digits, "%016llx",
                 static_cast<unsigned long long>(one ? 1 : object.generation));
-  return directory_ + "/" + name + "." + digits;
+  return name + "." + digits;
+}
+
+std::string MutantTier::path_of(const pm_object_id_t& object) const {
+  const std::string name = name_of(object);
+  const std::string nameless = nameless_path(name);
+  return nameless.empty() ? directory_ + "/" + name : nameless;
 }
 
 std::uint64_t MutantTier::charge(std::uint64_t length) const {
@@ -148,7 +155,7 @@ void MutantTier::give_room(std::uint64_t bytes) {
 }
 
 pm_status_t MutantTier::allocate(const pm_object_id_t& object, std::uint64_t length,
-                                 std::uint64_t& bytes_charged) {
+                                 std::uint32_t flags, std::uint64_t& bytes_charged) {
   if (length > capacity_bytes_) {
     return breaks("object_beyond_capacity_is_refused") ? PM_INVALID_ARGUMENT
                                                        : PM_RESOURCE_EXHAUSTED;
@@ -159,6 +166,7 @@ pm_status_t MutantTier::allocate(const pm_object_id_t& object, std::uint64_t len
   if (exclusive != 0 && std::filesystem::exists(path)) return PM_ALREADY_EXISTS;
   bytes_charged = charge(length);
   if (!take_room(bytes_charged)) return PM_RESOURCE_EXHAUSTED;
+  if ((flags & PM_ALLOCATE_SEALED) != 0) return allocate_nameless(name_of(object), length);
   const File file(path, O_RDWR | O_CREAT | exclusive, mode);
   if (file.descriptor < 0 ||
       ::posix_fallocate(file.descriptor, 0, static_cast<off_t>(length)) != 0) {
@@ -177,7 +185,10 @@ pm_status_t MutantTier::adopt(const pm_object_id_t& object, std::uint64_t length
                               std::uint64_t& bytes_charged) const {
   const File file(path_of(object), O_RDONLY);
   if (file.descriptor < 0) {
-    return breaks("adopt_of_unknown_object_is_not_found") ? PM_DATA_LOSS : PM_NOT_FOUND;
+    return breaks("adopt_of_unknown_object_is_not_found") ||
+                   breaks("what_is_nameless_ends_with_the_tier")
+               ? PM_DATA_LOSS
+               : PM_NOT_FOUND;
   }
   if (file.length() != length && !breaks("adopt_of_another_length_is_data_loss")) {
     return PM_DATA_LOSS;
@@ -190,6 +201,13 @@ pm_status_t MutantTier::adopt(const pm_object_id_t& object, std::uint64_t length
 pm_status_t MutantTier::locate(const pm_object_id_t& object, std::uint64_t length,
                                pm_location_t& location) const {
   std::string path = path_of(object);
+  if (path.starts_with("/proc/")) {
+    if (location.text_capacity == 0) return PM_RESOURCE_EXHAUSTED;
+    location.text[0] = '\0';
+    location.kind = PM_LOCATION_SHM;
+    location.mapping_bytes = length;
+    return PM_OK;
+  }
   if (breaks("tier_reads_what_a_client_wrote")) {
     const std::string decoy = path + ".decoy";
     std::filesystem::copy_file(path, decoy, std::filesystem::copy_options::overwrite_existing);
@@ -276,6 +294,7 @@ pm_status_t MutantTier::seal(const pm_object_id_t& object, std::uint64_t length)
   if (file.length() != length && !breaks("shortened_object_is_not_sealed")) {
     return PM_FAILED_PRECONDITION;
   }
+  if (path.starts_with("/proc/")) return seal_nameless(path, length);
   ::fchmod(file.descriptor, breaks("location_is_closed_to_others") ? 0444 : 0400);
   if (breaks("objects_hold_no_descriptor")) {
     const std::lock_guard lock(mutex_);
@@ -285,6 +304,7 @@ pm_status_t MutantTier::seal(const pm_object_id_t& object, std::uint64_t length)
 }
 
 pm_status_t MutantTier::remove(const pm_object_id_t& object, std::uint64_t length) {
+  if (!nameless_path(name_of(object)).empty()) return remove_nameless(name_of(object), length);
   pm_object_id_t target = object;
   if (breaks("late_remove_spares_newer_generation")) {
     while (target.generation < 8 && !std::filesystem::exists(path_of(target))) ++target.generation;

@@ -24,7 +24,7 @@ class MutantTier {
 
   void info(pm_tier_info_t& info) const;
   void usage(pm_tier_usage_t& usage) const;
-  pm_status_t allocate(const pm_object_id_t& object, std::uint64_t length,
+  pm_status_t allocate(const pm_object_id_t& object, std::uint64_t length, std::uint32_t flags,
                        std::uint64_t& bytes_charged);
   pm_status_t adopt(const pm_object_id_t& object, std::uint64_t length,
                     std::uint64_t& bytes_charged) const;
@@ -42,7 +42,13 @@ class MutantTier {
   pm_status_t enumerate(pm_on_tier_object_t on_object, void* data) const;
 
  private:
+  std::string name_of(const pm_object_id_t& object) const;
   std::string path_of(const pm_object_id_t& object) const;
+  // Where an object without a name is reached; empty when there is none of that name.
+  std::string nameless_path(const std::string& name) const;
+  pm_status_t allocate_nameless(const std::string& name, std::uint64_t length);
+  pm_status_t seal_nameless(const std::string& path, std::uint64_t length) const;
+  pm_status_t remove_nameless(const std::string& name, std::uint64_t length);
   std::uint64_t charge(std::uint64_t length) const;
   bool take_room(std::uint64_t bytes);
   void give_room(std::uint64_t bytes);
@@ -58,6 +64,7 @@ class MutantTier {
   mutable std::mutex mutex_;
   std::uint64_t bytes_used_ = 0;
   std::uint64_t objects_ = 0;
+  std::map<std::string, int> nameless_;             // With PM_ALLOCATE_SEALED: descriptors.
   std::map<std::uint64_t, unsigned> room_by_size_;  // For removed_room_serves_other_sizes.
   std::vector<char> buffer_;                        // For threads_on_different_objects_...
   std::vector<char> left_over_;                     // For bytes_of_another_owner_are_gone.
