@@ -6,9 +6,12 @@
 #include <cstring>
 
 #include "core/plugin/host_services.h"
+#include "payload/manager/catalog/v1/catalog.pb.h"
 #include "reasons.h"
 
 namespace pm::api {
+
+namespace wire = payload::manager::catalog::v1;
 
 namespace {
 
@@ -41,10 +44,19 @@ Status not_trusted() {
 
 }  // namespace
 
-catalog::Layout layout_for(const pm_call_info_t& info, bool wants_slab) {
+std::optional<catalog::Layout> layout_for(const pm_call_info_t& info, int wanted) {
   const bool is_local = info.session != 0;
-  const bool may = !is_local || (info.principal != nullptr && info.principal->is_trusted != 0);
-  return wants_slab && may ? catalog::Layout::slab : catalog::Layout::segment;
+  switch (wanted) {
+    case wire::MEMORY_LAYOUT_SEALED:
+      return is_local ? std::optional(catalog::Layout::sealed) : std::nullopt;
+    case wire::MEMORY_LAYOUT_SLAB: {
+      // A segment and not a sealed object: like the block that was asked for it can be reached by
+      // its name, over gRPC, and by the next life of the host.
+      const bool is_trusted = info.principal != nullptr && info.principal->is_trusted != 0;
+      return !is_local || is_trusted ? catalog::Layout::slab : catalog::Layout::segment;
+    }
+    default: return catalog::Layout::segment;
+  }
 }
 
 LocalEngine::LocalEngine(ledger::Ledger& ledger, const TierTable& tiers,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -75,7 +76,8 @@ class LocalEngine {
   WriterWatch writers_;
 };
 
-// As a client asked for it, if it may have that: a slab is shared by all who have mapped it.
-catalog::Layout layout_for(const pm_call_info_t& info, bool wants_slab);
+// What a client gets that asked for a MemoryLayout. A slab is shared by all who have mapped it, so
+// who is not trusted gets a segment. None: what it wants can only be reached by a session.
+std::optional<catalog::Layout> layout_for(const pm_call_info_t& info, int wanted);
 
 }  // namespace pm::api

@@ -142,7 +142,12 @@ bool read_allocation(const Services& services, const Invocation& invocation,
   command.id = random_payload_id();
   command.size_bytes = request.size_bytes();
   command.ttl_ns = request.ttl_ms() * ms_ns;
-  command.layout = layout_for(*invocation.info, request.layout() == wire::MEMORY_LAYOUT_SLAB);
+  const auto layout = layout_for(*invocation.info, request.layout());
+  if (!layout) {
+    reply_error(invocation, RequestFault::layout_needs_session);
+    return false;
+  }
+  command.layout = *layout;
   command.session = invocation.info->session;
   command.owner_uid = caller_uid(invocation);
   command.owner = caller_name(invocation);

@@ -134,7 +134,9 @@ void promote_payload(const Services& services, const Invocation& invocation) {
   command.tier = *tier;
   command.best_effort = request.policy() == core::PROMOTION_POLICY_BEST_EFFORT;
   command.drop_source = request.drop_source();
-  command.layout = layout_for(*invocation.info, request.layout() == wire::MEMORY_LAYOUT_SLAB);
+  const auto layout = layout_for(*invocation.info, request.layout());
+  if (!layout) return reply_error(invocation, RequestFault::layout_needs_session);
+  command.layout = *layout;
   command.owner_uid = caller_uid(invocation);
   command.deadline_ns = wait_deadline_ns(invocation);
   submit(services, invocation, command, &respond_promoted, command.id);

@@ -132,9 +132,13 @@ constexpr ReasonText reason_texts[] = {
      "changes after the resume token are no longer remembered; list again, and watch anew"},
     // not_admitted
     {Code::resource_exhausted, "NOT_ADMITTED", "a policy of this host refuses the allocation"},
+    // writer_not_done
+    {Code::failed_precondition, "WRITER_NOT_DONE",
+     "a process still maps what was allocated for writing, or has kept it from being sealed; unmap "
+     "it everywhere, also in forked children, and commit again"},
 };
 static_assert(std::size(reason_texts) ==
-              static_cast<std::size_t>(catalog::Reason::not_admitted) + 1);
+              static_cast<std::size_t>(catalog::Reason::writer_not_done) + 1);
 
 // In the order of RequestFault.
 constexpr ReasonText fault_texts[] = {
@@ -202,9 +206,13 @@ constexpr ReasonText fault_texts[] = {
     // scrub_under_way
     {Code::aborted, "SCRUB_UNDER_WAY",
      "a pass that was asked for goes on; GetScrub tells when it has ended"},
+    // layout_needs_session
+    {Code::invalid_argument, "LAYOUT_NEEDS_SESSION",
+     "memory of the sealed layout has no name and comes as a descriptor over the host's local "
+     "socket; connect there, or use another layout"},
 };
 static_assert(std::size(fault_texts) ==
-              static_cast<std::size_t>(RequestFault::scrub_under_way) + 1);
+              static_cast<std::size_t>(RequestFault::layout_needs_session) + 1);
 
 }  // namespace
 

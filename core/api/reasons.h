@@ -51,6 +51,7 @@ enum class RequestFault : std::uint8_t {
   subject_missing,
   change_kind_unknown,
   scrub_under_way,
+  layout_needs_session,
 };
 const ReasonText& text_of(RequestFault fault);
 

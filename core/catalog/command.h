@@ -39,7 +39,7 @@ struct RequestKey {
 };
 
 // How a client wants its memory laid out.
-enum class Layout : std::uint8_t { segment = 0, slab = 1 };
+enum class Layout : std::uint8_t { segment = 0, slab = 1, sealed = 2 };
 
 // ---- commands of clients ----
 
@@ -254,6 +254,7 @@ struct Sealed {
   std::uint64_t length = 0;       // What the object has from now on; 0: what it had.
   Checksum checksum{};            // As demanded.
   bool checksum_differs = false;  // From the demanded one; nothing was sealed.
+  bool is_whole = false;          // It failed, but not for want of the length allocated.
 };
 
 // A copy was made, or not.
@@ -390,6 +391,7 @@ struct SealEffect {
   std::uint64_t length = 0;
   bool uploaded = false;  // By a client, from outside.
   ChecksumDemand checksum{};
+  Layout layout = Layout::segment;  // As it was asked for.
 };
 
 // Allocate the target, copy, checksum on the way, seal. The checksum given is verified.

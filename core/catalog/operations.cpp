@@ -139,6 +139,7 @@ void Catalog::on(const Allocate& command) {
   }
   rule_ = command.rule;
   const Slot operation = start_operation(slot, Action::allocate, command.tier);
+  payloads_[slot].asks_sealed = command.layout == Layout::sealed;
   operations_[operation].layout = command.layout;
   operations_[operation].owner_uid = command.owner_uid;
   operations_[operation].deadline_ns = command.deadline_ns;
@@ -233,7 +234,8 @@ void Catalog::seal(Slot slot, std::uint64_t length, bool import, const ChecksumD
   operations_[operation].import = import;
   attach(operation, waiter);
   changes_->effects.emplace_back(
-      SealEffect{operation, object_of(payload, payload.first), length, import, checksum});
+      SealEffect{operation, object_of(payload, payload.first), length, import, checksum,
+                 payload.asks_sealed ? Layout::sealed : Layout::segment});
 }
 
 void Catalog::refuse_seal(const Sealed& report) {
@@ -243,7 +245,9 @@ void Catalog::refuse_seal(const Sealed& report) {
   if (report.checksum_differs) {
     why = Reason::commit_checksum_mismatch;
   } else if (code == code_failed_precondition || code == code_not_found) {
-    why = operation.import ? Reason::import_length_mismatch : Reason::writer_changed_length;
+    why = operation.import  ? Reason::import_length_mismatch
+          : report.is_whole ? Reason::writer_not_done
+                            : Reason::writer_changed_length;
   } else if (code == code_cancelled && stopping_) {
     why = Reason::shutting_down;
   } else if (code == code_data_loss) {

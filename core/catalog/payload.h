@@ -122,6 +122,7 @@ struct Payload {
   ChecksumHead checksum;
   bool has_extras = false;   // There is an Extras of this slot.
   bool asks_retain = false;  // Its end is due a while ahead, so that a policy can be asked.
+  bool asks_sealed = false;  // Its writer asked for Layout::sealed.
   std::uint64_t size_bytes = 0;
   std::uint64_t revision = 0;
   std::uint64_t lsn = 0;  // Of the last record that it is part of.

@@ -52,6 +52,7 @@ enum class Reason : std::uint8_t {
   offset_beyond_end,
   watch_too_old,
   not_admitted,
+  writer_not_done,
 };
 
 }  // namespace pm::catalog

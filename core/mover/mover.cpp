@@ -34,6 +34,7 @@ AllocateAnswer allocate_copy(TierObject& object, const catalog::Object& wanted,
                              catalog::Layout layout, std::uint32_t owner_uid, std::uint32_t flags,
                              Job* job) {
   if (layout == catalog::Layout::slab) flags |= PM_ALLOCATE_SLAB;
+  if (layout == catalog::Layout::sealed) flags |= PM_ALLOCATE_SEALED;
   const Status status = allocate_on(object, wanted.length, flags, owner_uid, job);
   AllocateAnswer answer;
   answer.outcome = outcome_of(status);
@@ -161,7 +162,9 @@ void Mover::run(catalog::Effect effect) {
     Tier& tier = tiers_[sealing->object.tier];
     const bool checked = sealing->checksum.checksum.kind != catalog::ChecksumKind::none;
     const bool reads = checked || sealing->uploaded;
-    if (!reads && is_inline(sealing->object)) return seal(*sealing, nullptr);
+    // A writer that is not trusted can make the kernel wait for it (PM_ALLOCATE_SEALED).
+    const bool may_block = sealing->layout == catalog::Layout::sealed;
+    if (!reads && !may_block && is_inline(sealing->object)) return seal(*sealing, nullptr);
     add_job(reads ? *tier.checkers : *tier.workers, *sealing, &Mover::seal);
   } else if (const auto* moving = std::get_if<catalog::MoveEffect>(&effect)) {
     add_job(*tiers_[moving->target.tier].movers, *moving, &Mover::move);

@@ -79,6 +79,13 @@ Result<bool> verify(const TierObject& object, const catalog::SealEffect& effect,
   return *found == wanted;
 }
 
+// Why an object could not be sealed: its length is not the reason.
+bool is_whole(const TierObject& object, std::uint64_t length, Job* job) {
+  char end[2] = {};
+  const auto count = read_unsealed(object, length - 1, end, sizeof end, job);
+  return count.ok() && *count == 1;
+}
+
 }  // namespace
 
 catalog::Sealed seal_object(const TierObject& object, const catalog::SealEffect& effect,
@@ -102,6 +109,16 @@ catalog::Sealed seal_object(const TierObject& object, const catalog::SealEffect&
   PM_FAILPOINT("mover.before_seal");
   report.outcome = outcome_of(seal_on(object, effect.length, job));
   PM_FAILPOINT("mover.after_seal");
+  if (effect.layout == catalog::Layout::sealed) {
+    const std::int32_t code = report.outcome.code;
+    report.is_whole = code == PM_FAILED_PRECONDITION && is_whole(object, effect.length, job);
+    // Its writer could change what was verified until it was sealed.
+    if (report.outcome.ok() && demand.has_value) {
+      const auto equal = verify(object, effect, stopping, job);
+      report.outcome = outcome_of(equal.status());
+      report.checksum_differs = equal.ok() && !*equal;
+    }
+  }
   if (!report.outcome.ok() || demand.has_value ||
       demand.checksum.kind == catalog::ChecksumKind::none) {
     return report;

@@ -93,7 +93,7 @@ po::options_description option_pool() {
                      "gpu, ram, disk, object, void, or tier-N (allocate, put: ram)")(
       "ttl-ms", text("N"), "delete it after this time, 0 for never (default: 0)")(
       "no-evict", po::bool_switch(), "never move it unasked; it has no time to live")(
-      "layout", text("LAYOUT"), "in memory: segment or slab (default: segment)")(
+      "layout", text("LAYOUT"), "in memory: segment, slab or sealed (default: segment)")(
       "label", po::value<std::vector<std::string>>()->value_name("KEY=VALUE")->composing(),
       "may be given again")("request-id", text("TEXT"),
                             "makes a repeat with the same text act once")(
@@ -357,7 +357,9 @@ Result<client::Layout> Arguments::layout() const {
   const std::string given = text("layout");
   if (given.empty() || given == "segment") return client::Layout::segment;
   if (given == "slab") return client::Layout::slab;
-  return named("layout", usage_error("'" + given + "' is not a layout: give segment or slab"));
+  if (given == "sealed") return client::Layout::sealed;
+  return named("layout",
+               usage_error("'" + given + "' is not a layout: give segment, slab or sealed"));
 }
 
 Result<client::Checksum> Arguments::checksum() const {

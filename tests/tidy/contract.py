@@ -42,7 +42,7 @@ def check_guarantees(root, text, problems):
     families = {name.rsplit("-", 1)[0] for name in names}
     cited = {}
     for path in tests_of(root, "tests/unit", "tests/integration", "tests/contract", "tests/perf",
-                         "tests/clients"):
+                         "tests/clients", "tests/local"):
         for line_number, line in enumerate(path.read_text().splitlines(), 1):
             match = CITATION.search(line)
             for name in NAME.findall(match.group(0)) if match else []:
@@ -73,7 +73,7 @@ def check_reasons(root, text, problems):
     if table_of(root) not in text:
         problems.append("docs/CONTRACT.md: table: it is not what core/api/reasons.cpp says; run "
                         "tests/tidy/contract.py . --write")
-    wire = "".join(path.read_text() for path in tests_of(root, "tests/integration"))
+    wire = "".join(path.read_text() for path in tests_of(root, "tests/integration", "tests/local"))
     alone = "".join(path.read_text() for path in tests_of(root, "tests/unit"))
     for code, name, _ in reasons_of(root):
         if f"{code} {name}" in wire:

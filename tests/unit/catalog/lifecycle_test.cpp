@@ -88,6 +88,29 @@ TEST(commit, is_refused_when_the_writer_shortened_the_bytes) {
   EXPECT_EQ(machine.commit(1).reason, Reason::none);
 }
 
+TEST(commit, of_what_a_process_still_maps_is_refused_and_can_be_tried_again) {
+  Machine machine;
+  Allocate sealed;
+  sealed.id = make_id(1);
+  sealed.size_bytes = 5000;
+  sealed.tier = shm;
+  sealed.layout = Layout::sealed;
+  machine.call(sealed);
+  EXPECT_EQ(std::get<AllocateEffect>(machine.effects.front()).layout, Layout::sealed);
+  machine.do_effects();
+  Commit command;
+  command.id = make_id(1);
+  machine.call(command);
+  const auto seal = std::get<SealEffect>(machine.effects.front());
+  EXPECT_EQ(seal.layout, Layout::sealed);
+  machine.effects.clear();
+  machine.apply(
+      Sealed{.operation = seal.operation, .outcome = {9, "it is mapped"}, .is_whole = true});
+  EXPECT_EQ(machine.reply_to(machine.ticket)->reason, Reason::writer_not_done);
+  EXPECT_EQ(machine.see(1).phase, Phase::allocated);
+  EXPECT_EQ(machine.commit(1).reason, Reason::none);
+}
+
 TEST(commit, with_a_failed_sync_takes_the_tier_out_of_service) {
   Machine machine;
   machine.allocate(1, 1, disk);

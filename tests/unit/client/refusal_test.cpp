@@ -66,9 +66,10 @@ const Refusal refusals[] = {
     {"the_name_is_no_shm_name", Tier::ram,
      [](FakeServer::Descriptor& d) { d.mutable_ram()->set_shm_name("segment"); }, Code::internal,
      "BAD_DESCRIPTOR"},
+    // It is of the sealed layout, which gRPC does not reach.
     {"the_name_is_empty", Tier::ram,
-     [](FakeServer::Descriptor& d) { d.mutable_ram()->clear_shm_name(); }, Code::internal,
-     "BAD_DESCRIPTOR"},
+     [](FakeServer::Descriptor& d) { d.mutable_ram()->clear_shm_name(); },
+     Code::failed_precondition, "NOT_REACHABLE"},
     {"the_segment_is_elsewhere", Tier::ram,
      [](FakeServer::Descriptor& d) { d.mutable_ram()->set_shm_name("/pm-fake-elsewhere"); },
      Code::failed_precondition, "NOT_REACHABLE"},

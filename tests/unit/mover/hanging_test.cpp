@@ -25,6 +25,7 @@ class HangingTier {
     tier_.tier_data = this;
     tier_.get_info = [](const pm_tier_t*, pm_tier_info_t* info) {
       info->chunk_bytes_preferred = 1 << 16;
+      info->inline_bytes_max = 1;
     };
     tier_.allocate = [](const pm_tier_t* tier, const pm_call_context_t*, const pm_object_id_t* id,
                         std::uint64_t, const pm_allocate_options_t*, pm_allocation_t* allocation) {
@@ -256,6 +257,22 @@ TEST_F(Hanging, a_seal_is_given_up_and_not_repeated_while_the_first_one_hangs) {
   }
   EXPECT_TRUE(sealed.outcome.ok());
   EXPECT_EQ(tier_.wrong(), "");
+}
+
+// PM_ALLOCATE_SEALED
+TEST_F(Hanging, a_seal_that_clients_can_hold_up_is_never_waited_for_on_the_callers_thread) {
+  tier_.hang_in("s");
+  std::jthread late([&] {
+    std::this_thread::sleep_for(milliseconds(1'000));
+    tier_.release();
+  });
+  catalog::SealEffect seal;
+  seal.object = object(1);
+  seal.object.length = 1;  // What does not block is done inline.
+  seal.length = 1;
+  seal.layout = catalog::Layout::sealed;
+  mover_.run(seal);
+  EXPECT_EQ(await<catalog::Sealed>().outcome.code, PM_UNAVAILABLE) << "it was not given up";
 }
 
 TEST_F(Hanging, a_read_is_given_up_and_its_object_is_left_alone) {

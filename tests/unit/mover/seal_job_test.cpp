@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <string>
 
 #include "core/mover/checksum.h"
@@ -37,7 +38,8 @@ class OneObject {
                     const pm_cookie_t*, std::uint64_t length) -> pm_status_t {
       of(tier).asked += 's';
       of(tier).sealed_length = length;
-      return PM_OK;
+      of(tier).at_seal();
+      return of(tier).seal_status;
     };
     tier_.get_extension = [](const pm_tier_t* tier, const char* id) -> const void* {
       OneObject& self = of(tier);
@@ -61,6 +63,8 @@ class OneObject {
   std::string asked = " ";  // (r)ead, (s)eal, set (l)ength.
   std::uint64_t sealed_length = 0;
   pm_status_t read_status = PM_OK;
+  pm_status_t seal_status = PM_OK;
+  std::function<void()> at_seal = [] {};
   std::atomic<bool> stopping{false};
 
  private:
@@ -107,6 +111,40 @@ TEST(seal_job, verifies_a_value_before_anything_is_sealed) {
   EXPECT_FALSE(equal.checksum_differs);
   EXPECT_EQ(equal.checksum, effect.checksum.checksum);
   EXPECT_EQ(tier.asked, " rs");
+}
+
+// CHECKSUM-1. Its writer still had a descriptor when it was verified.
+TEST(seal_job, verifies_again_what_its_writer_could_change_until_the_seal) {
+  OneObject tier(std::string(200'000, 'x'));
+  auto effect = effect_of(200'000, 200'000);
+  effect.layout = catalog::Layout::sealed;
+  effect.checksum = {checksum_of(tier.content), true};
+  const auto equal = tier.seal(effect);
+  EXPECT_TRUE(equal.outcome.ok());
+  EXPECT_FALSE(equal.checksum_differs);
+  EXPECT_EQ(tier.asked, " rsr");
+  tier.at_seal = [&] { tier.content[199'999] = 'y'; };
+  const auto changed = tier.seal(effect);
+  EXPECT_TRUE(changed.outcome.ok());
+  EXPECT_TRUE(changed.checksum_differs);
+}
+
+// SEAL-1
+TEST(seal_job, tells_a_writer_that_still_maps_it_from_one_that_changed_its_length) {
+  OneObject tier("abc");
+  tier.seal_status = PM_FAILED_PRECONDITION;
+  auto effect = effect_of(3, 3);
+  EXPECT_FALSE(tier.seal(effect).is_whole) << "no other layout is looked at";
+  EXPECT_EQ(tier.asked, " s");
+  effect.layout = catalog::Layout::sealed;
+  EXPECT_TRUE(tier.seal(effect).is_whole);
+  tier.content = "ab";
+  EXPECT_FALSE(tier.seal(effect).is_whole);
+  tier.content = "abcd";
+  EXPECT_FALSE(tier.seal(effect).is_whole);
+  tier.content = "abc";
+  tier.seal_status = PM_OK;
+  EXPECT_FALSE(tier.seal(effect).is_whole) << "only said of what failed";
 }
 
 // CHECKSUM-2

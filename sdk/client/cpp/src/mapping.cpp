@@ -173,6 +173,12 @@ Result<MappedBytes> Mapper::map_memory(const Location& location, std::uint64_t s
                                        Access access, const Opener& opener) {
   const std::string& name = location.name;
   const bool is_nameless = name.empty() && opener;
+  if (name.empty() && !opener) {
+    return Status(Code::failed_precondition,
+                  "the payload's memory has no name; connect to the host's local socket, which "
+                  "gives descriptors",
+                  "NOT_REACHABLE");
+  }
   if (!is_nameless && !is_shm_name(name)) {
     return bad_descriptor("'" + name + "' is not a name for shm_open");
   }

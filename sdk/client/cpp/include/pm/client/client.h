@@ -155,7 +155,12 @@ struct Descriptor {
   Checksum checksum{};                 // none: the server knows of none.
 };
 
-enum class Layout : std::uint32_t { segment = 1, slab = 2 };
+// How bytes lie in memory: each payload in a named object of its own, many in one that is mapped
+// once, or each in an object without a name, which nobody can change any more once it is committed.
+// `sealed` needs a connection to the host's local socket, and ends with the host. A commit of it is
+// FAILED_PRECONDITION (WRITER_NOT_DONE) while a process maps it for writing, such as a child that
+// was forked after create(); it can be tried again.
+enum class Layout : std::uint32_t { segment = 1, slab = 2, sealed = 3 };
 enum class PromotionPolicy : std::uint32_t { best_effort = 1, blocking = 2 };
 
 // Members of options have `{}`, so that designated initializers may leave them out without a
