@@ -7,7 +7,7 @@ set -uo pipefail
 export LC_ALL=C
 
 all=(engine grpc put pressure moves lease_p99 scale list rss start repository disk_tier streams
-  policy local local_lease peers)
+  policy local sealed local_lease peers)
 if [ $# -lt 1 ] || [ ! -d "$1/bin" ]; then
   echo "usage: $0 BUILD-DIRECTORY [NAME...]; names: ${all[*]}" >&2
   exit 2
