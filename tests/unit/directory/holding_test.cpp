@@ -91,8 +91,8 @@ TEST(holding, keeps_the_bytes_whatever_the_host_wants_to_do_with_them) {
   mover.join();
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(run.torn.load(), 0u);
-  EXPECT_GT(run.held.load(), 1'000u);
-  EXPECT_GT(run.moved.load(), 1'000u);
+  EXPECT_GT(run.held.load(), 100u);
+  EXPECT_GT(run.moved.load(), 10u);
   EXPECT_GT(run.busy.load(), 0u);
 }
 
