@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::size_t payloads_count = 1'000;
 constexpr std::uint64_t size_bytes = 16 << 10;
-constexpr int processes_count = 64;
 constexpr int movers_count = 8;
 
 // Shared by all processes of a run.
@@ -88,8 +87,9 @@ TEST_F(LocalStress, nothing_is_leased_where_its_bytes_are_not) {
   const long seconds = number_from("PM_LOCAL_SECONDS", "PM_LOCAL_SECONDS_DEFAULT", 8);
   client::Client client = connect(host_);
   for (std::size_t n = 0; n < payloads_count; ++n) ids_.push_back(put(client, n + 1, size_bytes));
+  const long processes = number_from("PM_LOCAL_PROCESSES", "PM_LOCAL_PROCESSES_DEFAULT", 64);
   std::vector<pid_t> children;
-  for (int n = 0; n < processes_count; ++n) {
+  for (long n = 0; n < processes; ++n) {
     children.push_back(in_child([&, n] { return read(static_cast<unsigned>(n + 1)); }));
   }
   for (int n = 0; n < movers_count; ++n) {
