@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 
+#include "core/mover/tier_io.h"
 #include "core/plugin/host_services.h"
 #include "payload/manager/catalog/v1/catalog.pb.h"
 #include "reasons.h"
@@ -15,17 +16,18 @@ namespace wire = payload::manager::catalog::v1;
 
 namespace {
 
-// A tier's object, as the ABI names it.
-struct AbiObject {
-  explicit AbiObject(const catalog::Object& object) {
-    std::memcpy(id.payload, object.payload.bytes.data(), object.payload.bytes.size());
-    id.generation = object.generation;
-    cookie.length = object.cookie.length;
-    std::memcpy(cookie.bytes, object.cookie.bytes.data(), object.cookie.length);
-  }
-  pm_object_id_t id{};
-  pm_cookie_t cookie{};
+// Where a copy is, with room for the name of a slab.
+struct Place {
+  std::array<char, 256> text{};
+  pm_location_t location{};
 };
+Status locate(const mover::TierObject& object, std::uint64_t length, Place& place) {
+  place.location.size = sizeof place.location;
+  place.location.text = place.text.data();
+  place.location.text_capacity = static_cast<std::uint32_t>(place.text.size());
+  const pm_tier_t* tier = object.tier;
+  return take_error(tier->locate(tier, &object.id, &object.cookie, length, &place.location));
+}
 
 const pm_tier_share_t* share_of(const pm_tier_t* tier) {
   return static_cast<const pm_tier_share_t*>(tier->get_extension(tier, PM_TIER_SHARE));
@@ -166,19 +168,15 @@ Status LocalEngine::open_object(const catalog::Object& object, bool writable, bo
     return {Code::unimplemented,
             "tier '" + tiers_.name(object.tier) + "' has no descriptors to share"};
   }
-  const AbiObject abi(object);
+  const mover::TierObject asked = mover::tier_object(tier, object);
   const Status status = take_error(
-      share->open_object(tier, &abi.id, &abi.cookie, object.length, writable, &descriptor));
+      share->open_object(tier, &asked.id, &asked.cookie, object.length, writable, &descriptor));
   if (status.code() != Code::failed_precondition) return status;
   // It lies in a slab.
   if (!is_trusted) return not_trusted();
-  pm_location_t location{};
-  std::array<char, 256> text{};
-  location.size = sizeof location;
-  location.text = text.data();
-  location.text_capacity = text.size();
-  PM_TRY(take_error(tier->locate(tier, &abi.id, &abi.cookie, object.length, &location)));
-  return take_error(share->open_slab(tier, location.slab, writable, &descriptor));
+  Place place;
+  PM_TRY(locate(asked, object.length, place));
+  return take_error(share->open_slab(tier, place.location.slab, writable, &descriptor));
 }
 
 Status LocalEngine::open_slab(std::uint32_t place, int& descriptor) {
@@ -206,22 +204,17 @@ Status LocalEngine::open_slab(std::uint32_t place, int& descriptor) {
 void LocalEngine::publish(const catalog::PublishEffect& effect) {
   const catalog::Object& object = effect.object;
   const pm_tier_t* tier = tiers_.all()[object.tier].tier;
-  const AbiObject abi(object);
-  std::array<char, 256> text{};
-  pm_location_t location{};
-  location.size = sizeof location;
-  location.text = text.data();
-  location.text_capacity = text.size();
-  const Status status =
-      take_error(tier->locate(tier, &abi.id, &abi.cookie, object.length, &location));
+  Place place;
+  const Status status = locate(mover::tier_object(tier, object), object.length, place);
+  const pm_location_t& location = place.location;
   if (!status.ok() || location.kind != PM_LOCATION_SHM || location.slab == 0) return;
-  text.back() = '\0';
+  place.text.back() = '\0';
   catalog::Publish command;
   command.place.payload = object.payload;
   command.place.generation = object.generation;
   command.place.length = object.length;
   command.place.tier = static_cast<std::uint32_t>(tiers_.number(object.tier));
-  command.place.slab = text.data();
+  command.place.slab = place.text.data();
   command.place.slab_number = location.slab;
   command.place.mapping_bytes = location.mapping_bytes;
   command.place.offset_bytes = location.offset_bytes;

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "core/catalog/mutant.h"
 #include "harness.h"
 
 // The end of a session gives back what it holds.
@@ -137,6 +138,18 @@ TEST(a_session, may_see_what_it_leased_and_what_it_writes) {
   EXPECT_EQ(machine.catalog->find_leased(alice, make_id(100), object), Reason::none);
   EXPECT_EQ(object.payload, make_id(1));
 }
+
+#if PM_FAILPOINTS
+TEST(the_end_of_a_session, that_is_forgotten_is_found) {
+  Machine machine;
+  machine.put(1, 5000);
+  lease_for(machine, alice, 1, 100);
+  planted = Mutant::session_end_is_forgotten;
+  machine.apply(EndSession{alice});
+  planted = Mutant::none;
+  EXPECT_NE(machine.see(1).leases, 0u);
+}
+#endif
 
 }  // namespace
 }  // namespace pm::catalog::test
